@@ -1,0 +1,1 @@
+"""One charge point, whatever version of OCPP it speaks."""

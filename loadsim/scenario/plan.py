@@ -1,0 +1,124 @@
+"""A scenario resolved: no defaults left open, no units left, nothing that needs a YAML library to read.
+
+The plan is what a worker gets (as msgpack). It can hold secrets, so it is never written to disk or logged.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from loadsim.charge_point.settings import ChargePointSettings
+
+
+class Identity(msgspec.Struct, frozen=True, array_like=True):
+    """A charge point's identity, and its password where the scenario's file gave one."""
+
+    id: str
+    password: str | None = None
+
+
+class TagClass(msgspec.Struct, frozen=True, kw_only=True):
+    """Id tags that belong together, and the status that the CSMS is expected to give them.
+
+    Either *tags* lists them, or tag n (from 1) is ``pattern`` with ``{n}`` filled in, *count* of them.
+    """
+
+    name: str
+    expect: str = "Accepted"
+    count: int
+    pattern: str | None = None
+    tags: tuple[str, ...] = ()
+
+    def tag(self, n: int) -> str:
+        """Return tag *n*, counted from 0."""
+        return self.tags[n] if self.pattern is None else self.pattern.format(n=n + 1)
+
+
+class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Charge points that share their settings.
+
+    Either *identities* lists them, or the id of charge point n (from 1) is *pattern* with ``{n}`` and
+    ``{fleet}`` filled in, *count* of them. *tags* are shares by tag class name; they sum to 1.
+    """
+
+    name: str
+    count: int
+    pattern: str | None = None
+    identities: tuple[Identity, ...] = ()
+    settings: ChargePointSettings
+    tags: dict[str, float]
+
+    def identity(self, n: int) -> Identity:
+        """Return the identity of charge point *n*, counted from 0."""
+        if self.pattern is None:
+            return self.identities[n]
+        return Identity(self.pattern.format(n=n + 1, fleet=self.name))
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of the run; *online* is the number of charge points at its end, by fleet name."""
+
+    name: str
+    duration: float
+    online: dict[str, int]
+    jump: bool = False
+    measure: bool = True
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the CSMS is and how to reach it.
+
+    *url* has ``{id}`` where the percent-encoded identity goes; it is None while the embedded CSMS is not
+    yet listening. *user* may hold ``{id}``. *connect_rate* is per second, over all workers; *in_flight* is
+    handshakes at a time, a worker. *ca* is a path of a PEM file.
+    """
+
+    url: str | None = None
+    user: str | None = None
+    password: str | None = None
+    ca: str | None = None
+    connect_rate: float | None = None
+    connect_in_flight: int = 100
+    source_addresses: tuple[str, ...] = ()
+
+
+class EmbeddedCsms(msgspec.Struct, frozen=True, kw_only=True):
+    """How the embedded CSMS behaves. Seconds and shares.
+
+    *boot_status* are the answers to an identity's first, second, ... boot, the last one for all that follow.
+    *latency* is before every answer: one value, or low and high of a uniform draw. *reject* is the share of
+    Authorize answered Blocked although the tag is good. *tags* is accept-all when None, else what each tag
+    is answered (unknown tags: Invalid).
+    """
+
+    interval: int = 300
+    boot_status: tuple[str, ...] = ("Accepted",)
+    latency: tuple[float, float] = (0.0, 0.0)
+    reject: float = 0.0
+    tags: dict[str, str] | None = None
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """One run, as it was asked for."""
+
+    name: str
+    description: str = ""
+    seed: int
+    target: Target
+    embedded: EmbeddedCsms | None = None
+    tag_classes: tuple[TagClass, ...]
+    fleets: tuple[FleetPlan, ...]
+    stages: tuple[Stage, ...]
+    thresholds: tuple[str, ...] = ()
+    results: str = "results"
+    files: tuple[str, ...] = ("summary.json",)
+
+    @property
+    def duration(self) -> float:
+        """The planned length of the run in seconds, without its graceful stop."""
+        return sum(stage.duration for stage in self.stages)
+
+    @property
+    def charge_points(self) -> int:
+        """Charge points over all fleets."""
+        return sum(fleet.count for fleet in self.fleets)

@@ -81,19 +81,19 @@ _decode_string = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def encode_call(id: str, action: str, payload: bytes) -> str:  # noqa: A002 - the protocol's word
+def encode_call(message_id: str, action: str, payload: bytes) -> str:
     """Write a CALL; *payload* is the request's JSON object."""
-    return f'[2,"{id}","{action}",{payload.decode()}]'
+    return f'[2,"{message_id}","{action}",{payload.decode()}]'
 
 
-def encode_result(id: str, payload: bytes) -> str:  # noqa: A002 - the protocol's word
+def encode_result(message_id: str, payload: bytes) -> str:
     """Write a CALLRESULT to a CALL whose *id* came from the other side."""
-    return f"[3,{_encode(id).decode()},{payload.decode()}]"
+    return f"[3,{_encode(message_id).decode()},{payload.decode()}]"
 
 
-def encode_error(id: str, code: str, description: str) -> str:  # noqa: A002 - the protocol's word
-    """Write a CALLERROR; errorDetails is an empty object, never null, the description at most 255 characters."""
-    return _encode([4, id, code, description[:255], {}]).decode()
+def encode_error(message_id: str, code: str, description: str) -> str:
+    """Write a CALLERROR; errorDetails is {}, never null, errorDescription at most 255 characters."""
+    return _encode([4, message_id, code, description[:255], {}]).decode()
 
 
 def decode(text: str | bytes) -> Frame:

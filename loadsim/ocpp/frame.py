@@ -124,9 +124,7 @@ def _malformed(parts: list[msgspec.Raw], kind: bytes) -> MalformedFrame:
     if not parts:
         return MalformedFrame("an empty array")
     if kind not in (b"2", b"3", b"4"):
-        return MalformedFrame(
-            f"unknown message type {kind[:20].decode(errors='replace')}", id=_id_or_none(parts)
-        )
+        return MalformedFrame(f"unknown message type {kind[:20].decode(errors='replace')}", id=_id_or_none(parts))
     number = int(kind)
     return MalformedFrame(
         f"a message of type {number} with {len(parts)} elements", id=_id_or_none(parts), kind=number

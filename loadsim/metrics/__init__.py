@@ -1,0 +1,1 @@
+"""Numbers: counted and bucketed, merged by addition. No clock, no I/O."""

@@ -1,0 +1,94 @@
+"""Every metric, in one table: its name, kind, unit, and what it counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+CAUSES: Final = ("timeout", "callerror", "malformed", "connection_lost")
+"""Why a sent call ended without a valid answer."""
+
+COUNTS: Final = (
+    "planned",
+    "sent",
+    "accepted",
+    "rejected",
+    "pending",
+    "unexpected",
+    *CAUSES,
+    "open_at_end",
+    "waiting_at_end",
+    "skipped_offline",
+)
+"""What is counted of the calls of one action, stage and tag class; the order in which counts travel."""
+
+STRAYS: Final = ("late", "unknown_id", "duplicate", "malformed")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric; a ``*`` in *name* stands for an outcome, an action or a cause."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    unit: str
+    help: str
+
+
+METRICS: Final = (
+    Metric("calls.planned", "counter", "calls", "calls that fell due"),
+    Metric("calls.sent", "counter", "calls", "calls whose text was handed to the transport"),
+    Metric("calls.accepted", "counter", "calls", "valid answers that do not refuse"),
+    Metric("calls.rejected", "counter", "calls", "valid answers that refuse: idTagInfo or status not Accepted"),
+    Metric("calls.pending", "counter", "calls", "BootNotification answered Pending"),
+    Metric("calls.unexpected", "counter", "calls", "answers that differ from the tag class's `expect`"),
+    Metric("calls.timeout", "counter", "calls", "sent, and not answered within call_timeout"),
+    Metric("calls.callerror", "counter", "calls", "answered with a CALLERROR"),
+    Metric("calls.malformed", "counter", "calls", "answered with what the action's schema refuses"),
+    Metric("calls.connection_lost", "counter", "calls", "open when the connection broke"),
+    Metric("calls.open_at_end", "counter", "calls", "sent, and still open when the graceful stop ran out"),
+    Metric("calls.waiting_at_end", "counter", "calls", "due, and not yet sent at the planned end"),
+    Metric("calls.skipped_offline", "counter", "calls", "due while the charge point was not online, never sent"),
+    Metric("calls.response", "histogram", "seconds", "due to end, errors and what is open or waiting included"),
+    Metric("calls.service", "histogram", "seconds", "sent to answered, of answered calls"),
+    Metric("connections.attempted", "counter", "connections", "connects begun"),
+    Metric("connections.opened", "counter", "connections", "connects that ended in an open WebSocket"),
+    Metric("connections.refused.*", "counter", "connections", "connects that failed, by outcome"),
+    Metric(
+        "connections.abandoned",
+        "counter",
+        "connections",
+        "connects given up because their time online was over",
+    ),
+    Metric("connections.lost.*", "counter", "connections", "open connections that broke, by close code"),
+    Metric("connections.closed", "counter", "connections", "connections closed by the plan, with code 1000"),
+    Metric("connect", "histogram", "seconds", "TCP (and TLS) connect of opened connections"),
+    Metric("handshake", "histogram", "seconds", "WebSocket handshake of opened connections"),
+    Metric("boots.accepted", "counter", "charge points", "charge points whose first boot was accepted"),
+    Metric("messages.sent", "counter", "messages", "text messages sent"),
+    Metric("messages.received", "counter", "messages", "messages received"),
+    Metric("bytes.sent", "counter", "bytes", "payload bytes of messages sent"),
+    Metric("bytes.received", "counter", "bytes", "payload bytes of messages received"),
+    Metric("strays.late", "counter", "messages", "answers to a call that had timed out"),
+    Metric("strays.unknown_id", "counter", "messages", "answers under an id that was never sent"),
+    Metric("strays.duplicate", "counter", "messages", "second answers to a call"),
+    Metric("strays.malformed", "counter", "messages", "messages that are no frame of OCPP-J"),
+    Metric("commands.*.received", "counter", "calls", "calls from the CSMS, by action"),
+    Metric("commands.*.refused", "counter", "calls", "of these, answered with a CALLERROR or a refusing status"),
+    Metric("commands.*.ignored", "counter", "calls", "of these, not answered: the boot was Rejected"),
+    Metric("charge_points.started", "gauge", "charge points", "planned to be online by now"),
+    Metric("charge_points.online", "gauge", "charge points", "socket open and boot accepted"),
+    Metric("charge_points.booting", "gauge", "charge points", "connecting, or connected and not yet accepted"),
+    Metric("charge_points.backing_off", "gauge", "charge points", "waiting to connect again"),
+    Metric("lateness", "histogram", "seconds", "actual minus due time of the simulator's own wake-ups"),
+    Metric("gc_pause", "histogram", "seconds", "pauses of the garbage collector"),
+    Metric("generator.cpu", "gauge", "share of a core", "CPU of the worker over the last second"),
+    Metric("generator.rss", "gauge", "bytes", "resident memory of the worker"),
+    Metric("generator.descriptors", "gauge", "descriptors", "open file descriptors of the worker"),
+    Metric(
+        "generator.exhausted.*",
+        "counter",
+        "connects",
+        "connects refused by this machine: EMFILE, EADDRNOTAVAIL",
+    ),
+)

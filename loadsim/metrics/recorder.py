@@ -1,0 +1,82 @@
+"""The hot path of measuring: append and count now, fold with numpy once a tick."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from loadsim.metrics.calls import CallKey, CallSeries
+from loadsim.metrics.histogram import Histogram
+from loadsim.metrics.snapshot import Example, Health, Snapshot
+
+_EXAMPLES_PER_CAUSE: Final = 20
+_FRAME_LENGTH: Final = 500
+
+
+class Recorder:
+    """What a shard has seen since its last tick; memory is bounded by what one tick brings."""
+
+    def __init__(self, shard: int = 0) -> None:
+        self.shard = shard
+        self.counters: Counter[str] = Counter()
+        self.lateness: list[float] = []
+        self.connect: list[float] = []
+        self.handshake: list[float] = []
+        self.gc_pause: list[float] = []
+        self._series: dict[CallKey, CallSeries] = {}
+        self._examples: list[Example] = []
+        self._examples_seen: Counter[tuple[str, str]] = Counter()
+
+    def series(self, stage: int, action: str, tag_class: str = "") -> CallSeries:
+        """Return where calls that fell due in *stage* are counted."""
+        key = CallKey(stage, action, tag_class)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = CallSeries()
+        return series
+
+    def example(
+        self, at: float, charge_point: str, what: str, cause: str, detail: str, frame: str | bytes = ""
+    ) -> None:
+        """Keep a failure as an example; the first few of a kind are kept, the rest is only counted."""
+        self._examples_seen[what, cause] += 1
+        if self._examples_seen[what, cause] > _EXAMPLES_PER_CAUSE:
+            return
+        cut = frame[:_FRAME_LENGTH]
+        shown = cut.decode(errors="backslashreplace") if isinstance(cut, bytes) else cut
+        self._examples.append(
+            Example(
+                at=at,
+                charge_point=charge_point,
+                what=what,
+                cause=cause,
+                detail=detail[:_FRAME_LENGTH],
+                frame=shown,
+            )
+        )
+
+    def fold(
+        self, elapsed: float, *, gauges: dict[str, int], health: Health | None = None, final: bool = False
+    ) -> Snapshot:
+        """Close the interval: return its numbers and begin the next."""
+        times = {}
+        for name in ("lateness", "connect", "handshake", "gc_pause"):
+            samples: list[float] = getattr(self, name)
+            if samples:
+                times[name] = Histogram.of(samples).sparse()
+                samples.clear()
+        deltas = (series.drain(key) for key, series in self._series.items())
+        snapshot = Snapshot(
+            shard=self.shard,
+            elapsed=elapsed,
+            calls=tuple(delta for delta in deltas if delta is not None),
+            counters=dict(self.counters),
+            times=times,
+            gauges=gauges,
+            health=health,
+            examples=tuple(self._examples),
+            final=final,
+        )
+        self.counters.clear()
+        self._examples.clear()
+        return snapshot

@@ -1,0 +1,112 @@
+"""One interval of one worker's numbers: frozen, mergeable, fit for a pipe."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from loadsim.metrics.calls import CallDelta, CallKey, CallNumbers
+from loadsim.metrics.histogram import Histogram, SparseHistogram
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """One failure as it happened: *at* in seconds since the start, *frame* as received, cut short."""
+
+    at: float
+    charge_point: str
+    what: str
+    cause: str
+    detail: str
+    frame: str = ""
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The worker itself: *cpu* is the share of one core over *cpu_window* seconds, memory in bytes."""
+
+    cpu: float
+    cpu_window: float
+    rss: int
+    rss_empty: int
+    descriptors: int
+    descriptor_limit: int
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened in worker *shard* since its last snapshot; *elapsed* is its end, in seconds of the run.
+
+    *gauges* hold the state at *elapsed*. *final* is the worker's last word: its books are closed.
+    """
+
+    shard: int
+    elapsed: float
+    calls: tuple[CallDelta, ...] = ()
+    counters: dict[str, int] = {}
+    times: dict[str, SparseHistogram] = {}
+    gauges: dict[str, int] = {}
+    health: Health | None = None
+    examples: tuple[Example, ...] = ()
+    final: bool = False
+
+
+class Totals:
+    """Snapshots merged. Addition only, so that any number of workers counts as one."""
+
+    def __init__(self) -> None:
+        self.calls: dict[CallKey, CallNumbers] = {}
+        self.counters: Counter[str] = Counter()
+        self.times: dict[str, Histogram] = {}
+        self.gauges: dict[int, dict[str, int]] = {}
+        self.health: dict[int, Health] = {}
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Merge one interval of one worker."""
+        for delta in snapshot.calls:
+            self.calls.setdefault(CallKey(delta.stage, delta.action, delta.tag_class), CallNumbers()).add(delta)
+        self.counters.update(snapshot.counters)
+        for name, sparse in snapshot.times.items():
+            self.times.setdefault(name, Histogram()).add_sparse(sparse)
+        self.gauges[snapshot.shard] = snapshot.gauges
+        if snapshot.health is not None:
+            self.health[snapshot.shard] = snapshot.health
+
+    def gauge(self, name: str) -> int:
+        """Return the sum of a gauge over the workers, each at its last snapshot."""
+        return sum(gauges.get(name, 0) for gauges in self.gauges.values())
+
+    def time(self, name: str) -> Histogram:
+        """Return a histogram of seconds; empty when nothing was recorded."""
+        return self.times.get(name, Histogram())
+
+    def group(self, by: Callable[[CallKey], str | None]) -> dict[str, CallNumbers]:
+        """Merge calls into named groups, in sorted order; *by* gives None for what is left out."""
+        groups: dict[str, CallNumbers] = {}
+        for key, numbers in sorted(self.calls.items()):
+            name = by(key)
+            if name is not None:
+                groups.setdefault(name, CallNumbers()).merge(numbers)
+        return dict(sorted(groups.items()))
+
+    def select(
+        self, *, action: str | None = None, tag_class: str | None = None, stages: Iterable[int] | None = None
+    ) -> CallNumbers:
+        """Merge the calls of an action, a tag class and some stages; None selects all."""
+        wanted = None if stages is None else frozenset(stages)
+        result = CallNumbers()
+        for key, numbers in self.calls.items():
+            if (
+                action in (None, key.action)
+                and tag_class in (None, key.tag_class)
+                and (wanted is None or key.stage in wanted)
+            ):
+                result.merge(numbers)
+        return result
+
+    def with_prefix(self, prefix: str) -> dict[str, int]:
+        """Return the counters whose name begins with *prefix*, without it, sorted."""
+        return {
+            name.removeprefix(prefix): count
+            for name, count in sorted(self.counters.items())
+            if name.startswith(prefix)
+        }

@@ -1,0 +1,139 @@
+"""The RPC state machine of one charge point (OCPP-J 1.6, section 4): what each text that arrives means.
+
+No I/O and no clock. It outlives connections, so that an id is never used twice, and an answer that comes
+after its call timed out is known for what it is, also on the next connection.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Final
+
+import msgspec
+
+from loadsim.ocpp import frame
+from loadsim.ocpp.frame import Call, CallError, CallResult, MalformedFrame
+
+_LATE_IDS_KEPT: Final = 32
+
+
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    """The answer to the open call."""
+
+    answer: CallResult | CallError
+
+
+class Spoilt(msgspec.Struct, frozen=True, gc=False):
+    """The open call was answered with what is no answer: it ends without one."""
+
+    reason: str
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """A call from the CSMS."""
+
+    call: Call
+
+
+class AskedBadly(msgspec.Struct, frozen=True, gc=False):
+    """A call from the CSMS that is malformed but has an id to answer to."""
+
+    id: str
+    reason: str
+
+
+class Stray(msgspec.Struct, frozen=True, gc=False):
+    """What belongs to nothing; *kind* is one of catalogue.STRAYS."""
+
+    kind: str
+    reason: str
+
+
+Event = Answered | Spoilt | Asked | AskedBadly | Stray
+
+
+class Rpc:
+    """One open CALL at a time (section 4.1.1), ids of at most 36 characters that are never used again."""
+
+    __slots__ = ("_any_id_answers", "_count", "_late", "_open_id", "_prefix")
+
+    def __init__(self, prefix: str, *, any_id_answers: bool = False) -> None:
+        """Begin with nothing open.
+
+        Args:
+            prefix: begins every id; distinct for each charge point of a run and for each run.
+            any_id_answers: take an answer under any id for the one open call, as the legacy framing does.
+        """
+        self._prefix = prefix
+        self._any_id_answers = any_id_answers
+        self._count = 0
+        self._open_id: str | None = None
+        self._late: dict[str, None] | None = None  # ids that timed out, oldest first; most never have one
+
+    @property
+    def open_id(self) -> str | None:
+        """The id of the call that waits for its answer."""
+        return self._open_id
+
+    def open_call(self) -> str:
+        """Open a call and return its id.
+
+        Raises:
+            RuntimeError: another call is open.
+        """
+        if self._open_id is not None:
+            raise RuntimeError("a charge point has one open CALL at a time")
+        self._count += 1
+        self._open_id = f"{self._prefix}{self._count:x}"
+        return self._open_id
+
+    def give_up(self) -> None:
+        """End the open call without an answer: it timed out, or the connection broke."""
+        if self._open_id is None:
+            return
+        if self._late is None:
+            self._late = {}
+        self._late[self._open_id] = None
+        self._open_id = None
+        if len(self._late) > _LATE_IDS_KEPT:
+            del self._late[next(itertools.islice(self._late, 1))]
+
+    def receive(self, text: str | bytes) -> Event:
+        """Say what *text* means, and close the open call if it is that call's answer."""
+        if isinstance(text, bytes):
+            return Stray("malformed", "a binary message")
+        try:
+            received = frame.decode(text)
+        except MalformedFrame as error:
+            return self._receive_malformed(error)
+        if isinstance(received, Call):
+            return Asked(received)
+        if self._open_id is not None and (received.id == self._open_id or self._any_id_answers):
+            self._open_id = None
+            return Answered(received)
+        return self._stray(received.id)
+
+    def _receive_malformed(self, error: MalformedFrame) -> Event:
+        if error.id is not None and error.kind in (3, 4) and error.id == self._open_id:
+            self._open_id = None
+            return Spoilt(error.reason)
+        if error.id is not None and error.kind == 2:
+            return AskedBadly(error.id, error.reason)
+        return Stray("malformed", error.reason)
+
+    def _stray(self, message_id: str) -> Stray:
+        if self._late is not None and message_id in self._late:
+            del self._late[message_id]  # a second answer to it is a duplicate
+            return Stray("late", f"an answer to {message_id}, which had ended without one")
+        if self._was_used(message_id):
+            return Stray("duplicate", f"a second answer to {message_id}")
+        return Stray("unknown_id", f"an answer to {message_id[: frame.MAX_ID_LENGTH]!r}, which was never sent")
+
+    def _was_used(self, message_id: str) -> bool:
+        if not message_id.startswith(self._prefix):
+            return False
+        try:
+            number = int(message_id[len(self._prefix) :], 16)
+        except ValueError:
+            return False
+        return 0 < number <= self._count and message_id == f"{self._prefix}{number:x}"

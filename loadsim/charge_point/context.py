@@ -1,0 +1,86 @@
+"""What the charge points of one shard share: time, the recorder, the way to the CSMS."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import trio
+
+from loadsim.link.transport import Connector
+from loadsim.metrics.recorder import Recorder
+
+
+class Clock:
+    """Seconds since the run began, and the wall clock that goes with them; follows trio's clock."""
+
+    def __init__(self, wall: datetime) -> None:
+        self._zero = trio.current_time()
+        self._wall = wall.astimezone(UTC)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return trio.current_time() - self._zero
+
+    def trio_time(self, elapsed: float) -> float:
+        """Turn seconds of the run into trio's time."""
+        return self._zero + elapsed
+
+    def wall(self, offset: float = 0.0) -> datetime:
+        """Return the time of day in UTC; *offset* in seconds is what a charge point learnt from its CSMS."""
+        return self._wall + timedelta(seconds=self.elapsed + offset)
+
+
+class Throttle:
+    """Paces connects: at most *rate* a second (None: no cap) and *in_flight* handshakes at a time."""
+
+    def __init__(self, rate: float | None, in_flight: int) -> None:
+        self._gap = 1 / rate if rate else 0.0
+        self._next = 0.0
+        self._slots = trio.Semaphore(in_flight)
+
+    async def __aenter__(self) -> None:
+        if self._gap:
+            slot = max(self._next, trio.current_time())
+            self._next = slot + self._gap
+            await trio.sleep_until(slot)
+        await self._slots.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._slots.release()
+
+
+class Context:
+    """The surroundings of the charge points of one shard."""
+
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        clock: Clock,
+        connector: Connector,
+        throttle: Throttle,
+        stage_at: Callable[[float], int],
+        seed: int,
+        run_id: str = "",
+    ) -> None:
+        self.recorder = recorder
+        self.clock = clock
+        self.connector = connector
+        self.throttle = throttle
+        self.stage_at = stage_at
+        self.seed = seed
+        self.run_id = run_id
+        self.states: Counter[str] = Counter()
+        """How many charge points are "booting", "online" or "backing_off" now."""
+
+    async def sleep_until(self, due: float) -> None:
+        """Sleep until *due*, in seconds of the run, and record how late the wake-up was."""
+        at = self.clock.trio_time(due)
+        if at > trio.current_time():
+            await trio.sleep_until(at)
+            self.recorder.lateness.append(trio.current_time() - at)
+        else:
+            await trio.lowlevel.checkpoint()

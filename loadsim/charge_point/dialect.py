@@ -1,0 +1,46 @@
+"""What a version of OCPP adds to a charge point: its subprotocol, its behaviours, its commands."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from loadsim.ocpp.action import Action
+
+if TYPE_CHECKING:
+    from loadsim.charge_point.charge_point import ChargePoint
+
+Behaviour = Callable[["ChargePoint"], Awaitable[None]]
+"""Runs until cancelled, or returns when it has nothing more to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a command answers; *then* runs after the answer has been sent."""
+
+    response: msgspec.Struct
+    then: Behaviour | None = None
+
+
+Command = Callable[["ChargePoint", Any], Reply]
+"""Answers one call from the CSMS; its argument is the typed request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """One version of OCPP, as tables."""
+
+    version: str
+    actions: Mapping[str, Action]
+    connected: Behaviour
+    """What a charge point does while a connection is open."""
+    living: Behaviour
+    """What goes on while a charge point is planned to be online, connected or not."""
+    memory: Callable[[], Any]
+    """Makes what a charge point remembers across connections."""
+    answers: Callable[[ChargePoint], bool]
+    """Whether a charge point answers the CSMS's calls at all now."""
+    commands: Mapping[str, Command] = field(default_factory=dict)

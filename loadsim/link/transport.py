@@ -1,0 +1,145 @@
+"""What a link needs of a connection, and a pair in memory that is one (for tests and rehearsals).
+
+ConnectFailed   no connection came about; counted by outcome
+ConnectionLost  an open connection ended; counted by close code
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, Protocol
+
+import trio
+
+ABNORMAL_CLOSURE: Final = 1006
+"""RFC 6455, section 7.4.1: the connection ended without a close frame."""
+
+
+class ConnectFailed(Exception):
+    """No connection: *outcome* is short and countable, *detail* for people."""
+
+    def __init__(self, outcome: str, detail: str) -> None:
+        super().__init__(f"{outcome}: {detail}")
+        self.outcome = outcome
+        self.detail = detail
+
+
+class ConnectionLost(Exception):
+    """The connection is gone; *code* is its close code (RFC 6455, section 7.4)."""
+
+    def __init__(self, code: int = ABNORMAL_CLOSURE, reason: str = "") -> None:
+        super().__init__(f"{code} {reason}".rstrip())
+        self.code = code
+
+
+class Transport(Protocol):
+    """An open connection that carries texts."""
+
+    connect_seconds: float
+    handshake_seconds: float
+
+    async def send(self, text: str) -> None:
+        """Send one text message.
+
+        Raises:
+            ConnectionLost: the connection has ended.
+        """
+
+    async def receive(self) -> str | bytes:
+        """Wait for one message; bytes are a binary one.
+
+        Raises:
+            ConnectionLost: the connection has ended.
+        """
+
+    async def ping(self) -> None:
+        """Send a ping and wait for its pong.
+
+        Raises:
+            ConnectionLost: the connection has ended.
+        """
+
+    async def aclose(self) -> None:
+        """Close with code 1000 and wait for the other side, briefly; never raises."""
+
+    async def abort(self) -> None:
+        """Drop the connection without a close handshake; never raises, never waits."""
+
+
+class Connector(Protocol):
+    """Makes connections to the CSMS."""
+
+    async def connect(self, nursery: trio.Nursery, request: ConnectRequest) -> Transport:
+        """Open a connection whose background work runs in *nursery* and never raises there.
+
+        Raises:
+            ConnectFailed: with what came instead.
+        """
+
+
+class ConnectRequest(Protocol):
+    """What a connector must know of a charge point."""
+
+    @property
+    def identity(self) -> str:
+        """The charge point's identity, as it is, not percent-encoded."""
+
+    @property
+    def password(self) -> str | None:
+        """Its password for basic auth, where it has one of its own."""
+
+    @property
+    def number(self) -> int:
+        """A number of its own, to spread the charge points over source addresses."""
+
+    @property
+    def subprotocol(self) -> str:
+        """What to offer: a name; "optional": offer it, go on without; "none": offer nothing."""
+
+
+class MemoryTransport:
+    """One end of a pair of transports in memory; what is sent at one end is received at the other."""
+
+    connect_seconds = 0.0
+    handshake_seconds = 0.0
+
+    def __init__(
+        self, outgoing: trio.MemorySendChannel[str | bytes], incoming: trio.MemoryReceiveChannel[str | bytes]
+    ) -> None:
+        self._outgoing = outgoing
+        self._incoming = incoming
+        self.close_code = ABNORMAL_CLOSURE
+
+    async def send(self, text: str | bytes) -> None:
+        """See Transport.send; a test may send bytes."""
+        try:
+            await self._outgoing.send(text)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ConnectionLost(self.close_code) from error
+
+    async def receive(self) -> str | bytes:
+        """See Transport.receive."""
+        try:
+            return await self._incoming.receive()
+        except (trio.EndOfChannel, trio.ClosedResourceError) as error:
+            raise ConnectionLost(self.close_code) from error
+
+    async def ping(self) -> None:
+        """See Transport.ping."""
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        """See Transport.aclose."""
+        await self.abort()
+
+    async def abort(self) -> None:
+        """See Transport.abort."""
+        self._outgoing.close()
+        self._incoming.close()
+
+
+def memory_pair() -> tuple[MemoryTransport, MemoryTransport]:
+    """Return the two ends of a connection in memory; sending never waits."""
+    there_send, there_receive = trio.open_memory_channel[str | bytes](math.inf)
+    back_send, back_receive = trio.open_memory_channel[str | bytes](math.inf)
+    return MemoryTransport(there_send, back_receive), MemoryTransport(back_send, there_receive)

@@ -1,0 +1,266 @@
+"""The only door to the WebSocket library: connects a charge point, and names what came of it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import errno
+import socket
+import ssl
+import urllib.parse
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import trio
+import trio_websocket
+
+from loadsim.link.transport import ABNORMAL_CLOSURE, ConnectFailed, ConnectionLost, ConnectRequest
+
+_MAX_MESSAGE: Final = 1 << 20
+_CLOSE_TIMEOUT: Final = 2.0
+_RESOLVE_AGAIN_AFTER: Final = 30.0
+# Linux: let connect() choose the port, so that one port can serve several destinations.
+_IP_BIND_ADDRESS_NO_PORT: Final = 24
+
+_BY_ERRNO: Final = {
+    errno.ECONNREFUSED: "refused",
+    errno.ECONNRESET: "reset",
+    errno.EMFILE: "EMFILE",
+    errno.ENFILE: "EMFILE",
+    errno.EADDRNOTAVAIL: "EADDRNOTAVAIL",
+    errno.EADDRINUSE: "EADDRNOTAVAIL",
+    errno.ETIMEDOUT: "timeout",
+}
+EXHAUSTED: Final = frozenset({"EMFILE", "EADDRNOTAVAIL"})
+"""Outcomes that are this machine's own doing: descriptors or ports ran out."""
+
+SUBPROTOCOL: Final = "ocpp1.6"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the CSMS is; *url* holds ``{id}``, *user* may. *timeout* in seconds bounds a whole connect."""
+
+    url: str
+    user: str | None = None
+    password: str | None = None
+    ca: str | None = None
+    source_addresses: tuple[str, ...] = ()
+    timeout: float = 30.0
+
+
+class WebSocketTransport:
+    """An open WebSocket of trio-websocket."""
+
+    __slots__ = ("_connection", "_stream", "connect_seconds", "handshake_seconds")
+
+    def __init__(
+        self,
+        connection: trio_websocket.WebSocketConnection,
+        stream: trio.abc.Stream,
+        connect_seconds: float,
+        handshake_seconds: float,
+    ) -> None:
+        self._connection = connection
+        self._stream = stream
+        self.connect_seconds = connect_seconds
+        self.handshake_seconds = handshake_seconds
+
+    async def send(self, text: str) -> None:
+        """See Transport.send."""
+        try:
+            await self._connection.send_message(text)
+        except Exception as error:
+            raise self._lost(error) from error
+
+    async def receive(self) -> str | bytes:
+        """See Transport.receive."""
+        try:
+            return await self._connection.get_message()
+        except trio_websocket.ConnectionClosed as error:
+            raise self._lost(error) from error
+
+    async def ping(self) -> None:
+        """See Transport.ping."""
+        try:
+            await self._connection.ping()
+        except Exception as error:
+            raise self._lost(error) from error
+
+    async def aclose(self) -> None:
+        """See Transport.aclose."""
+        with trio.move_on_after(_CLOSE_TIMEOUT) as scope:
+            scope.shield = True
+            with contextlib.suppress(Exception):  # whatever it was, the connection is over
+                await self._connection.aclose(1000)
+        await self.abort()
+
+    async def abort(self) -> None:
+        """See Transport.abort."""
+        with trio.CancelScope(shield=True):
+            await trio.aclose_forcefully(self._stream)
+
+    def _lost(self, error: Exception) -> ConnectionLost:
+        closed = self._connection.closed
+        if closed is None:
+            return ConnectionLost(ABNORMAL_CLOSURE, str(error))
+        return ConnectionLost(closed.code, closed.reason or "")
+
+
+class _QuietNursery:
+    """Where trio-websocket runs its reader: an error ends that reader, never the charge point's nursery.
+
+    trio-websocket raises the server's refusal out of its reader task, and forgets to wake the connect that
+    waits when the server just hangs up; both end the connect here.
+    """
+
+    def __init__(self, nursery: trio.Nursery, connecting: trio.CancelScope) -> None:
+        self._nursery = nursery
+        self._connecting: trio.CancelScope | None = connecting
+        self.error: Exception | None = None
+
+    def start_soon(self, task: Callable[[], Awaitable[Any]]) -> None:
+        self._nursery.start_soon(self._run, task)
+
+    def opened(self) -> None:
+        """Let go of what only the connect needed."""
+        self._connecting = None
+
+    async def _run(self, task: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            await task()
+        except Exception as error:  # noqa: BLE001 - a broken server must not take the run down; kept for connect
+            self.error = error
+        if self._connecting is not None:
+            self._connecting.cancel()
+
+
+class WebSocketConnector:
+    """Connects charge points to one CSMS over WebSocket, with or without TLS."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Read the endpoint's URL.
+
+        Raises:
+            OSError: the CA file cannot be read.
+        """
+        self._endpoint = endpoint
+        parts = urllib.parse.urlsplit(endpoint.url)
+        secure = parts.scheme == "wss"
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if secure else 80)
+        self._host_header = parts.netloc.rpartition("@")[2]
+        self._resource = urllib.parse.urlunsplit(("", "", parts.path, parts.query, ""))
+        self._ssl = ssl.create_default_context(cafile=endpoint.ca) if secure else None
+        self._addresses: list[tuple[int, Any]] = []
+        self._resolved_at = -_RESOLVE_AGAIN_AFTER
+
+    async def connect(self, nursery: trio.Nursery, request: ConnectRequest) -> WebSocketTransport:
+        """See Connector.connect."""
+        begin = trio.current_time()
+        with trio.move_on_after(self._endpoint.timeout):
+            stream = await self._open_stream(request.number)
+            connected = trio.current_time()
+            try:
+                connection = await self._upgrade(nursery, stream, request)
+            except BaseException:
+                await trio.aclose_forcefully(stream)
+                raise
+            opened = trio.current_time()
+            return WebSocketTransport(connection, stream, connected - begin, opened - connected)
+        raise ConnectFailed("timeout", f"no connection within {self._endpoint.timeout:g} s")
+
+    async def _open_stream(self, number: int) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+        failure: OSError | None = None
+        for family, address in await self._resolve():
+            try:
+                stream = trio.SocketStream(await self._open_socket(family, address, number))
+                break
+            except OSError as error:
+                failure = error
+        else:
+            self._addresses = []  # ask again: the name may have moved
+            assert failure is not None
+            outcome = _BY_ERRNO.get(failure.errno or 0, "unreachable")
+            raise ConnectFailed(outcome, str(failure)) from failure
+        if self._ssl is None:
+            return stream
+        secure = trio.SSLStream(stream, self._ssl, server_hostname=self._host, https_compatible=True)
+        try:
+            await secure.do_handshake()
+        except (trio.BrokenResourceError, ssl.SSLError, OSError) as error:
+            await trio.aclose_forcefully(stream)
+            raise ConnectFailed("tls", str(error.__cause__ or error)) from error
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+        return secure
+
+    async def _resolve(self) -> list[tuple[int, Any]]:
+        now = trio.current_time()
+        if not self._addresses or now - self._resolved_at > _RESOLVE_AGAIN_AFTER:
+            try:
+                found = await trio.socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            except OSError as error:
+                raise ConnectFailed("dns", f"{self._host}: {error}") from error
+            self._addresses = [(family, address) for family, _, _, _, address in found]
+            self._resolved_at = now
+        return self._addresses
+
+    async def _open_socket(self, family: int, address: Any, number: int) -> trio.socket.SocketType:
+        opened = trio.socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sources = self._endpoint.source_addresses
+            if sources:
+                with contextlib.suppress(OSError):  # no such option outside Linux: bind picks the port itself
+                    opened.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+                await opened.bind((sources[number % len(sources)], 0))
+            await opened.connect(address)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    async def _upgrade(
+        self,
+        nursery: trio.Nursery,
+        stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
+        request: ConnectRequest,
+    ) -> trio_websocket.WebSocketConnection:
+        offered = [] if request.subprotocol == "none" else [SUBPROTOCOL]
+        with trio.CancelScope() as connecting:
+            quiet = _QuietNursery(nursery, connecting)
+            connection = await trio_websocket.wrap_client_stream(
+                cast("trio.Nursery", quiet),
+                stream,
+                self._host_header,
+                self._resource.replace("{id}", urllib.parse.quote(request.identity, safe="")),
+                subprotocols=offered,
+                extra_headers=self._headers(request),
+                max_message_size=_MAX_MESSAGE,
+            )
+            quiet.opened()
+        if connecting.cancelled_caught:
+            raise _refusal(quiet.error)
+        if request.subprotocol == SUBPROTOCOL and connection.subprotocol != SUBPROTOCOL:
+            await WebSocketTransport(connection, stream, 0.0, 0.0).aclose()  # OCPP-J 1.6, section 3.1.2
+            raise ConnectFailed("subprotocol", f"offered {SUBPROTOCOL}, the CSMS agreed to {connection.subprotocol}")
+        return connection
+
+    def _headers(self, request: ConnectRequest) -> list[tuple[bytes, bytes]]:
+        password = request.password if request.password is not None else self._endpoint.password
+        if password is None:
+            return []
+        user = (self._endpoint.user or "{id}").replace("{id}", request.identity)
+        credentials = base64.b64encode(f"{user}:{password}".encode())
+        return [(b"Authorization", b"Basic " + credentials)]
+
+
+def _refusal(error: Exception | None) -> ConnectFailed:
+    """Name why the WebSocket handshake ended without a connection."""
+    if error is None:
+        return ConnectFailed("closed", "the CSMS closed the connection during the WebSocket handshake")
+    if isinstance(error, trio_websocket.ConnectionRejected):
+        return ConnectFailed(f"http_{error.status_code}", f"the CSMS answered the handshake with {error.status_code}")
+    return ConnectFailed("bad_handshake", f"the CSMS's handshake is not one: {error!r}")

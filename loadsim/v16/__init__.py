@@ -1,0 +1,1 @@
+"""All of OCPP 1.6, and nothing else."""

@@ -1,0 +1,84 @@
+"""Authorize as drivers arrive (OCPP 1.6, section 4.1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from loadsim.charge_point.charge_point import ChargePoint
+from loadsim.charge_point.draws import Draws
+from loadsim.charge_point.settings import Arrivals
+from loadsim.charge_point.tags import DrawnTag
+from loadsim.link.link import CallFailed
+from loadsim.v16.memory import is_accepted
+from loadsim.v16.messages import BY_NAME
+from loadsim.v16.messages.core import AuthorizeRequest, AuthorizeResponse
+
+AUTHORIZE: Final = BY_NAME["Authorize"]
+
+
+async def authorize(charge_point: ChargePoint) -> None:
+    """Authorize as drivers arrive, until cancelled; a failed call is counted, and the next is due anyway."""
+    settings, tags = charge_point.settings.authorize, charge_point.tags
+    if settings is None or settings.rate == 0 or tags is None:
+        return
+    tag_draws = charge_point.draws("tags")
+    arrivals = arrival_times(settings, charge_point.context.clock.elapsed, charge_point.draws("arrivals"))
+    due, drawn = next(arrivals), tags.draw(tag_draws)
+    in_hand = False
+    try:
+        while True:  # absolute, from the plan: slow answers must not thin the load
+            await charge_point.context.sleep_until(due)
+            in_hand = True
+            with suppress(CallFailed):
+                await send_authorize(charge_point, drawn, due)
+            due, drawn = next(arrivals), tags.draw(tag_draws)
+            in_hand = False
+    finally:
+        if in_hand:  # cancelled while it waited for its turn, which `call` has counted
+            due, drawn = next(arrivals), tags.draw(tag_draws)
+        end = charge_point.stopped_at
+        while end is not None and due <= end:
+            charge_point.leave_unsent(AUTHORIZE, [due], drawn.tag_class)
+            due, drawn = next(arrivals), tags.draw(tag_draws)
+
+
+async def send_authorize(charge_point: ChargePoint, drawn: DrawnTag, due: float) -> None:
+    """Send one Authorize.
+
+    Raises:
+        CallFailed: no valid answer.
+    """
+
+    def expected(response: AuthorizeResponse) -> bool:
+        return response.id_tag_info.status == drawn.expect
+
+    await charge_point.call(
+        AUTHORIZE,
+        AuthorizeRequest(id_tag=drawn.id_tag),
+        due=due,
+        tag_class=drawn.tag_class,
+        expected=expected,
+        allowed=partial(is_accepted, charge_point),
+    )
+
+
+def arrival_times(arrivals: Arrivals, since: float, draws: Draws) -> Iterator[float]:
+    """Yield when each driver arrives, in seconds of the run, beginning after *since*, without end.
+
+    Even arrivals begin at a random point of the first gap, so that charge points do not authorize in phase.
+    """
+    if arrivals.spacing == "even":
+        gap = 1 / arrivals.rate
+        first = since + draws.uniform() * gap
+        number = 0
+        while True:
+            yield first + number * gap
+            number += 1
+    due = since
+    while due < math.inf:
+        due += draws.exponential(arrivals.rate)
+        yield due

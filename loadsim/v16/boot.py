@@ -1,0 +1,88 @@
+"""BootNotification until accepted (OCPP 1.6, section 4.2)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import trio
+from msgspec import UNSET, UnsetType
+
+from loadsim.charge_point.charge_point import ChargePoint
+from loadsim.charge_point.reconnect import wait_before_try
+from loadsim.link.link import CallFailed
+from loadsim.v16.memory import OWN_HEARTBEAT_INTERVAL, memory_of
+from loadsim.v16.messages import BY_NAME
+from loadsim.v16.messages.core import BootNotificationRequest, BootNotificationResponse
+from loadsim.v16.messages.formats import parse_date_time
+
+BOOT: Final = BY_NAME["BootNotification"]
+
+
+async def boot(charge_point: ChargePoint) -> None:
+    """Boot until the CSMS accepts; a refused or unanswered boot is sent again, never in a flood."""
+    memory = memory_of(charge_point)
+    clock = charge_point.context.clock
+    jitter = charge_point.draws(f"boot {charge_point.connections}")
+    tries = 0
+    while memory.registration != "Accepted":
+        tries += 1
+        own_choice = wait_before_try(charge_point.settings.reconnect, tries, jitter.uniform())
+        try:
+            interval = await send_boot(charge_point, clock.elapsed)
+        except CallFailed:
+            interval = 0
+        if memory.registration == "Accepted":
+            return
+        due = clock.elapsed + (interval if interval > 0 else own_choice)
+        await memory.retry_alarm.sleep_until(clock.trio_time(due))
+
+
+async def send_boot(charge_point: ChargePoint, due: float) -> int:
+    """Send one BootNotification and take in its answer; return the interval, in seconds, that it names.
+
+    Raises:
+        CallFailed: no valid answer.
+    """
+    memory = memory_of(charge_point)
+    request = boot_request(charge_point)
+    response: BootNotificationResponse = await charge_point.call(BOOT, request, due=due)
+    memory.registration = response.status
+    adopt_clock(charge_point, response.current_time)
+    if response.status == "Accepted":
+        memory.heartbeat_interval = float(response.interval) if response.interval > 0 else OWN_HEARTBEAT_INTERVAL
+        if not memory.booted:
+            memory.booted = True
+            charge_point.context.recorder.counters["boots.accepted"] += 1
+    return response.interval
+
+
+async def boot_when_triggered(charge_point: ChargePoint) -> None:
+    """Boot now instead of at the interval's end: the wait for it ends, and `boot` goes on."""
+    memory_of(charge_point).retry_alarm.ring()
+    await trio.lowlevel.checkpoint()
+
+
+def boot_request(charge_point: ChargePoint) -> BootNotificationRequest:
+    """Say what the charge point is, by its fleet's boot data."""
+    data = charge_point.settings.boot
+
+    def optional(text: str | None) -> str | UnsetType:
+        return UNSET if text is None else text.replace("{id}", charge_point.identity)
+
+    return BootNotificationRequest(
+        charge_point_vendor=data.vendor,
+        charge_point_model=data.model,
+        charge_point_serial_number=optional(data.serial),
+        charge_box_serial_number=optional(data.box_serial),
+        firmware_version=optional(data.firmware),
+        iccid=optional(data.iccid),
+        imsi=optional(data.imsi),
+        meter_type=optional(data.meter_type),
+        meter_serial_number=optional(data.meter_serial),
+    )
+
+
+def adopt_clock(charge_point: ChargePoint, current_time: str) -> None:
+    """Set the charge point's clock by the CSMS's (sections 4.2 and 4.6); its timestamps follow it."""
+    difference = parse_date_time(current_time) - charge_point.context.clock.wall()
+    charge_point.clock_offset = difference.total_seconds()

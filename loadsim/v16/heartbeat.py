@@ -1,0 +1,75 @@
+"""Heartbeat (OCPP 1.6, section 4.6): when the interval has passed without traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+import trio
+
+from loadsim.charge_point.charge_point import ChargePoint
+from loadsim.link.link import CallFailed
+from loadsim.v16.boot import adopt_clock
+from loadsim.v16.memory import is_accepted, may_send_triggered, memory_of
+from loadsim.v16.messages import BY_NAME
+from loadsim.v16.messages.core import HeartbeatRequest, HeartbeatResponse
+
+HEARTBEAT: Final = BY_NAME["Heartbeat"]
+_REQUEST: Final = HeartbeatRequest()
+
+
+async def heartbeat(charge_point: ChargePoint) -> None:
+    """Beat while connected, until cancelled.
+
+    The first beat comes at a random point of the interval, so that a fleet that came online together does
+    not beat in phase. From then on a beat falls due when the interval has passed without traffic, or, where
+    the settings say so, a fixed interval after the last one fell due.
+    """
+    zero = charge_point.context.clock.trio_time(0.0)
+    regardless = charge_point.settings.heartbeat.regardless_of_traffic
+    spread = charge_point.draws(f"heartbeat {charge_point.connections}").uniform()
+    at = trio.current_time() + interval(charge_point) * (1 - spread)
+    await _wait(charge_point, at)
+    while True:
+        at = min(at, trio.current_time())  # a shorter interval may have called earlier
+        with suppress(CallFailed):  # counted; the next beat is due all the same
+            await send_heartbeat(charge_point, at - zero, is_accepted)
+        at = at + interval(charge_point) if regardless else _quiet_until(charge_point)
+        await _wait(charge_point, at)
+        while not regardless and trio.current_time() < (at := _quiet_until(charge_point)):
+            await _wait(charge_point, at)
+
+
+def interval(charge_point: ChargePoint) -> float:
+    """Return the seconds between beats: the fleet's own, else the CSMS's."""
+    return charge_point.settings.heartbeat.every or memory_of(charge_point).heartbeat_interval
+
+
+async def send_heartbeat(
+    charge_point: ChargePoint, due: float, allowed: Callable[[ChargePoint], bool] = may_send_triggered
+) -> None:
+    """Send one Heartbeat and set the clock by its answer.
+
+    Raises:
+        CallFailed: no valid answer.
+    """
+    response: HeartbeatResponse = await charge_point.call(
+        HEARTBEAT, _REQUEST, due=due, allowed=partial(allowed, charge_point)
+    )
+    adopt_clock(charge_point, response.current_time)
+
+
+def _quiet_until(charge_point: ChargePoint) -> float:
+    """Return when the interval will have passed without traffic, in trio's time."""
+    link = charge_point.link
+    quiet_since = link.last_traffic if link is not None else trio.current_time()
+    return quiet_since + interval(charge_point)
+
+
+async def _wait(charge_point: ChargePoint, at: float) -> None:
+    """Sleep until *at*; a ChangeConfiguration of the interval ends the sleep when the new one has passed."""
+    await memory_of(charge_point).heartbeat_alarm.sleep_until(at)
+    if (late := trio.current_time() - at) >= 0:
+        charge_point.context.recorder.lateness.append(late)

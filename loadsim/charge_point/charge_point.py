@@ -130,7 +130,8 @@ class ChargePoint:
     def stop(self) -> None:
         """Let nothing more fall due; the open call is awaited, then the connection is closed."""
         if self.stopped_at is None:
-            self.stopped_at = self.context.clock.elapsed
+            ended_at = self.context.ended_at
+            self.stopped_at = self.context.clock.elapsed if ended_at is None else ended_at
         for scope in (self._living, self._doing):
             if scope is not None:
                 scope.cancel()
@@ -174,6 +175,8 @@ class ChargePoint:
         self._enter("booting")
         link = None
         with trio.CancelScope() as self._doing:
+            if self.context.ended_at is not None:
+                await trio.sleep_forever()  # no connection is due any more; `stop` comes soon
             link = await self._connect(nursery)
             if link is not None:
                 await self.dialect.connected(self)
@@ -259,10 +262,16 @@ class ChargePoint:
         Raises:
             CallFailed: no valid answer, or not sent at all (cause "skipped_offline").
         """
-        series = self.context.recorder.series(self.context.stage_at(due), action.name, tag_class)
+        context = self.context
+        if context.ended_at is not None and due > context.ended_at:
+            await trio.sleep_forever()  # not due any more; `stop` comes soon
+        series = context.recorder.series(context.stage_at(due), action.name, tag_class)
         series.planned += 1
         try:
             await self._turn.acquire()
+            if context.ended_at is not None:
+                self._turn.release()
+                await trio.sleep_forever()
         except trio.Cancelled:
             self._never_sent(series, due)
             raise
@@ -287,6 +296,7 @@ class ChargePoint:
         clock = self.context.clock
         sent = clock.elapsed
         series.sent += 1
+        self.context.open_calls += 1
         try:
             payload, at, text = await link.call(
                 action.name, encode_payload(request), timeout=self.settings.call_timeout
@@ -302,6 +312,8 @@ class ChargePoint:
             shown = failed.frame or encode_payload(request)
             self.context.recorder.example(ended, self.identity, action.name, failed.cause, failed.detail, shown)
             raise
+        finally:
+            self.context.open_calls -= 1
         ended = at - clock.trio_time(0.0)
         series.response.append(ended - due)
         series.service.append(ended - sent)
@@ -327,7 +339,8 @@ class ChargePoint:
             self._never_sent(series, due)
 
     def _never_sent(self, series: CallSeries, due: float) -> None:
-        if self.stopping and self.link is not None and self.link.lost is None:
+        ending = self.stopping or self.context.ended_at is not None
+        if ending and self.link is not None and self.link.lost is None:
             series.waiting_at_end += 1
             series.response.append(self.context.clock.elapsed - due)
         else:

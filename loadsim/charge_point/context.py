@@ -75,6 +75,10 @@ class Context:
         self.run_id = run_id
         self.states: Counter[str] = Counter()
         """How many charge points are "booting", "online" or "backing_off" now."""
+        self.open_calls = 0
+        """Calls that are sent and not ended."""
+        self.ended_at: float | None = None
+        """The end of the run, planned or asked for, in its seconds: what falls due later is not due."""
 
     async def sleep_until(self, due: float) -> None:
         """Sleep until *due*, in seconds of the run, and record how late the wake-up was."""

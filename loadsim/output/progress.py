@@ -1,0 +1,187 @@
+"""A run as its outputs see it: the plan, the numbers so far, and what has happened."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from loadsim.metrics.calls import CallNumbers
+from loadsim.metrics.judge import MOST_CPU, GeneratorHealth, MeasuredStage
+from loadsim.metrics.snapshot import Example, Snapshot, Totals
+from loadsim.metrics.thresholds import Check
+from loadsim.scenario.load_profile import stage_at
+from loadsim.scenario.plan import Plan
+
+_EVENTS_KEPT: Final = 200
+_EXAMPLES_KEPT: Final = 500
+_RECENT_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happened to the run: *at* in its seconds."""
+
+    at: float
+    text: str
+
+
+class Progress:
+    """Takes in snapshots and keeps what the outputs ask for; its memory does not grow with the run's length."""
+
+    def __init__(self, plan: Plan, checks: tuple[Check, ...], *, workers: int) -> None:
+        self.plan = plan
+        self.checks = checks
+        self.workers = workers
+        self.totals = Totals()
+        self.elapsed = 0.0
+        """Seconds of the run, as the conductor counts them."""
+        self.ended_at: float | None = None
+        """When nothing more fell due; None while the run goes on."""
+        self.online_max = 0
+        self.happenings: deque[Happening] = deque(maxlen=_EVENTS_KEPT)
+        self.lost_workers: dict[int, str] = {}
+        self.interrupted_by: str | None = None
+        """The signal that ended the run early."""
+        self.aborted_because: str | None = None
+        """Why the run was given up before it could begin."""
+        self.final_shards: set[int] = set()
+        self.example_counts = 0
+        self._examples: deque[Example] = deque()
+        self._first_examples: list[Example] = []
+        self._health = _HealthSoFar()
+        self.recent: deque[Recent] = deque()
+        """The last seconds' deltas, for rates."""
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Merge one worker's interval."""
+        self.totals.add(snapshot)
+        self._health.take(snapshot)
+        self.online_max = max(self.online_max, self.totals.gauge("charge_points.online"))
+        for example in snapshot.examples:
+            self.example_counts += 1
+            if len(self._first_examples) < _EXAMPLES_KEPT:
+                self._first_examples.append(example)
+                self._examples.append(example)
+        if snapshot.final:
+            self.final_shards.add(snapshot.shard)
+        self._take_recent(snapshot)
+
+    def happened(self, text: str) -> None:
+        """Note something that happened to the run."""
+        self.happenings.append(Happening(self.elapsed, text))
+
+    def new_examples(self) -> Iterator[Example]:
+        """Yield the examples that came since the last time."""
+        while self._examples:
+            yield self._examples.popleft()
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """The first failures of each kind."""
+        return tuple(self._first_examples)
+
+    @property
+    def stage_index(self) -> int:
+        """Which stage the run is in."""
+        return stage_at(self.plan.stages, self.elapsed)
+
+    @property
+    def stages(self) -> list[MeasuredStage]:
+        """The stages with the time that each has had so far."""
+        end = self.elapsed if self.ended_at is None else self.ended_at
+        stages, begin = [], 0.0
+        for stage in self.plan.stages:
+            seconds = min(max(end - begin, 0.0), stage.duration)
+            stages.append(MeasuredStage(stage.name, seconds, stage.measure))
+            begin += stage.duration
+        return stages
+
+    @property
+    def health(self) -> GeneratorHealth:
+        """The generator so far."""
+        lateness, pauses = self.totals.time("lateness"), self.totals.time("gc_pause")
+        soft = self._health
+        return GeneratorHealth(
+            workers=self.workers,
+            lateness_p99=lateness.percentile(99),
+            lateness_max=lateness.max,
+            gc_pause_max=pauses.max,
+            cpu_max=soft.cpu_max,
+            busy_seconds=soft.busy_seconds,
+            rss_max=soft.rss_max,
+            rss_empty=sum(soft.rss_empty.values()),
+            descriptors_max=soft.descriptors_max,
+            descriptor_limit=soft.descriptor_limit,
+            exhausted=self.totals.with_prefix("generator.exhausted."),
+            behind=self.totals.counters["generator.behind"],
+            due=self.totals.counters["generator.due"],
+        )
+
+    def actions(self) -> dict[str, CallNumbers]:
+        """The calls by action, all stages together."""
+        return self.totals.group(lambda key: key.action)
+
+    def sent_per_second(self, action: str) -> float:
+        """Calls of *action* sent a second, over the last seconds."""
+        return sum(recent.sent.get(action, 0) for recent in self.recent) / self._recent_span()
+
+    def messages_per_second(self) -> tuple[float, float]:
+        """Messages out and in a second, over the last seconds."""
+        span = self._recent_span()
+        return (
+            sum(recent.counters[0] for recent in self.recent) / span,
+            sum(recent.counters[1] for recent in self.recent) / span,
+        )
+
+    def _recent_span(self) -> float:
+        return min(max(self.elapsed, 0.5), _RECENT_SECONDS)
+
+    def _take_recent(self, snapshot: Snapshot) -> None:
+        sent: dict[str, int] = {}
+        for delta in snapshot.calls:
+            sent[delta.action] = sent.get(delta.action, 0) + delta.counts[1]  # COUNTS[1] is "sent"
+        messages = (snapshot.counters.get("messages.sent", 0), snapshot.counters.get("messages.received", 0))
+        self.recent.append(Recent(snapshot.elapsed, sent, messages))
+        while self.recent and self.recent[0].at <= snapshot.elapsed - _RECENT_SECONDS:
+            self.recent.popleft()
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What one snapshot added, for rates over the last seconds."""
+
+    at: float
+    sent: dict[str, int]
+    counters: tuple[int, int]
+
+
+@dataclass(slots=True)
+class _HealthSoFar:
+    """Maxima over the run of what the workers report."""
+
+    cpu_max: float = 0.0
+    rss_max: int = 0
+    descriptors_max: int = 0
+    descriptor_limit: int = 0
+    busy_seconds: float = 0.0
+    rss_empty: dict[int, int] = field(default_factory=dict)
+    _rss: dict[int, int] = field(default_factory=dict)
+    _busy: dict[int, float] = field(default_factory=dict)
+
+    def take(self, snapshot: Snapshot) -> None:
+        health, shard = snapshot.health, snapshot.shard
+        if health is None:
+            return
+        # The last word's window is cut short and holds the closing of all connections: no load any more.
+        if not snapshot.final:
+            self.cpu_max = max(self.cpu_max, health.cpu)
+            busy = self._busy.get(shard, 0.0) + health.cpu_window if health.cpu > MOST_CPU else 0.0
+            self._busy[shard] = busy
+            self.busy_seconds = max(self.busy_seconds, busy)
+        self._rss[shard] = health.rss
+        self.rss_empty[shard] = health.rss_empty
+        self.rss_max = max(self.rss_max, sum(self._rss.values()))
+        self.descriptors_max = max(self.descriptors_max, health.descriptors)
+        self.descriptor_limit = health.descriptor_limit

@@ -1,0 +1,197 @@
+"""summary.json: the whole run in numbers; what every other report is made from."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from loadsim.metrics.calls import CallNumbers
+from loadsim.metrics.catalogue import CAUSES, STRAYS
+from loadsim.metrics.histogram import Histogram
+from loadsim.metrics.judge import Result, evaluate, invalid_because, verdict
+from loadsim.output.progress import Progress
+
+SCHEMA: Final = 1
+PERCENTILES: Final = (50, 90, 95, 99, 99.9)
+
+EXIT_OK: Final = 0
+EXIT_PREFLIGHT: Final = 3
+EXIT_INVALID: Final = 4
+EXIT_FAILED: Final = 99
+EXIT_SIGNALS: Final = {"SIGINT": 130, "SIGTERM": 143}
+
+
+def build_summary(progress: Progress, *, duration: float) -> dict[str, Any]:
+    """Judge the run and put its numbers together; durations in seconds, rates as shares, null without samples.
+
+    Args:
+        progress: the run, ended.
+        duration: seconds from the run's beginning to the last answer.
+    """
+    totals, counters = progress.totals, progress.totals.counters
+    results = [evaluate(check, totals, progress.stages) for check in progress.checks]
+    health = progress.health
+    invalid = invalid_because(health, progress.checks)
+    judged = verdict(results, invalid)
+    return {
+        "schema": SCHEMA,
+        "name": progress.plan.name,
+        "verdict": judged,
+        "invalid_because": invalid,
+        "complete": not progress.lost_workers and progress.interrupted_by is None and not progress.aborted_because,
+        "exit_code": exit_code(progress, judged),
+        "duration_s": round(duration, 3),
+        "charge_points": {
+            "planned": progress.plan.charge_points,
+            "started": totals.gauge("charge_points.started"),
+            "booted": counters["boots.accepted"],
+            "online_max": progress.online_max,
+            "online_end": totals.gauge("charge_points.online_end"),
+        },
+        "connections": {
+            "attempted": counters["connections.attempted"],
+            "opened": counters["connections.opened"],
+            "closed": counters["connections.closed"],
+            "lost": sum(totals.with_prefix("connections.lost.").values()),
+            "lost_by_code": totals.with_prefix("connections.lost."),
+            "refused": totals.with_prefix("connections.refused."),
+            "abandoned": counters["connections.abandoned"],
+            "connect_s": distribution(totals.time("connect")),
+            "handshake_s": distribution(totals.time("handshake")),
+        },
+        "messages": {"sent": counters["messages.sent"], "received": counters["messages.received"]},
+        "bytes": {"sent": counters["bytes.sent"], "received": counters["bytes.received"]},
+        "actions": {name: action_numbers(progress, name, numbers) for name, numbers in progress.actions().items()},
+        "strays": {kind: counters[f"strays.{kind}"] for kind in STRAYS},
+        "commands": commands(progress),
+        "stages": stages(progress),
+        "transactions": {},
+        "faults": {},
+        "thresholds": [threshold(result) for result in results],
+        "books": open_books(progress),
+        "lost_workers": [f"worker {shard}: {why}" for shard, why in sorted(progress.lost_workers.items())],
+        "generator": {
+            "workers": health.workers,
+            "lateness_p99_s": _rounded(health.lateness_p99),
+            "lateness_max_s": _rounded(health.lateness_max),
+            "gc_pause_max_s": _rounded(health.gc_pause_max),
+            "cpu_max": round(health.cpu_max, 4),
+            "rss_max_bytes": health.rss_max,
+            "rss_empty_bytes": health.rss_empty,
+            "descriptors_max": health.descriptors_max,
+            "descriptor_limit": health.descriptor_limit,
+        },
+    }
+
+
+def exit_code(progress: Progress, judged: str) -> int:
+    """Return the exit code, by the precedence 130/143 > 3 > 4 > 99 > 0."""
+    if progress.interrupted_by is not None:
+        return EXIT_SIGNALS[progress.interrupted_by]
+    if progress.lost_workers or progress.aborted_because:
+        return EXIT_PREFLIGHT
+    return {"invalid": EXIT_INVALID, "failed": EXIT_FAILED, "passed": EXIT_OK}[judged]
+
+
+def action_numbers(progress: Progress, name: str, numbers: CallNumbers) -> dict[str, Any]:
+    """Put together what summary.json says of an action."""
+    by_class = progress.totals.group(lambda key: key.tag_class if key.action == name and key.tag_class else None)
+    classes = {
+        tag_class: {
+            "sent": of_class.sent,
+            "answered": of_class.answered,
+            "accepted": of_class.accepted,
+            "rejected": of_class.rejected,
+            "unexpected": of_class.unexpected,
+            "rejection_rate": of_class.rejection_rate,
+        }
+        for tag_class, of_class in by_class.items()
+    }
+    return {**call_numbers(numbers), **({"classes": classes} if classes else {})}
+
+
+def call_numbers(numbers: CallNumbers) -> dict[str, Any]:
+    """Put together counts and times of calls."""
+    return {
+        "planned": numbers.planned,
+        "sent": numbers.sent,
+        "answered": numbers.answered,
+        "accepted": numbers.accepted,
+        "rejected": numbers.rejected,
+        "pending": numbers.pending,
+        "errors": {cause: getattr(numbers, cause) for cause in CAUSES},
+        "open_at_end": numbers.open_at_end,
+        "waiting_at_end": numbers.waiting_at_end,
+        "skipped_offline": numbers.skipped_offline,
+        "unexpected": numbers.unexpected,
+        "rejection_rate": _rounded(numbers.rejection_rate),
+        "error_rate": _rounded(numbers.errors / numbers.sent) if numbers.sent else None,
+        "response_s": distribution(numbers.response),
+        "service_s": distribution(numbers.service),
+    }
+
+
+def distribution(histogram: Histogram) -> dict[str, float | None]:
+    """Return mean, percentiles and maximum in seconds; null without values."""
+    return {
+        "mean": _rounded(histogram.mean),
+        **{f"p{percent:g}": _rounded(histogram.percentile(percent)) for percent in PERCENTILES},
+        "max": _rounded(histogram.max if histogram.n else None),
+    }
+
+
+def stages(progress: Progress) -> dict[str, Any]:
+    """Put together the numbers of each stage: calls belong to the stage in which they fell due."""
+    result = {}
+    for index, stage in enumerate(progress.stages):
+        actions = progress.totals.group(lambda key, index=index: key.action if key.stage == index else None)  # type: ignore[misc]
+        result[stage.name] = {
+            "seconds": round(stage.seconds, 3),
+            "measure": stage.measure,
+            "actions": {name: call_numbers(numbers) for name, numbers in actions.items()},
+        }
+    return result
+
+
+def commands(progress: Progress) -> dict[str, dict[str, int]]:
+    """Put together the calls that came from the CSMS, by action."""
+    result: dict[str, dict[str, int]] = {}
+    for name, count in progress.totals.with_prefix("commands.").items():
+        action, _, what = name.rpartition(".")
+        result.setdefault(action, {"received": 0, "refused": 0, "ignored": 0})[what] = count
+    return result
+
+
+def threshold(result: Result) -> dict[str, Any]:
+    """Put together one threshold and what came of it."""
+    return {"check": result.check.text, "actual": _rounded(result.actual), "ok": result.ok}
+
+
+def open_books(progress: Progress) -> list[str]:
+    """Name every book that does not close; with all workers' last words in, none is right.
+
+    A worker that was lost took its last numbers with it, so the books of such a run cannot close.
+    """
+    if progress.lost_workers:
+        return [
+            f"worker {shard} was lost: its calls since its last snapshot are unknown"
+            for shard in progress.lost_workers
+        ]
+    counters, totals = progress.totals.counters, progress.totals
+    problems = [
+        f"{name}: {problem}" for name, numbers in progress.actions().items() for problem in numbers.open_books()
+    ]
+    refused = sum(totals.with_prefix("connections.refused.").values())
+    ended = counters["connections.opened"] + refused + counters["connections.abandoned"]
+    if counters["connections.attempted"] != ended:
+        problems.append(f"connections: {counters['connections.attempted']} attempted, {ended} came to an end")
+    lost = sum(totals.with_prefix("connections.lost.").values())
+    if counters["connections.opened"] != counters["connections.closed"] + lost:
+        problems.append(
+            f"connections: {counters['connections.opened']} opened, "
+            f"{counters['connections.closed']} closed and {lost} lost"
+        )
+    return problems
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

@@ -1,0 +1,1 @@
+"""Processes that simulate: one shard each, in a loop that does nothing else."""

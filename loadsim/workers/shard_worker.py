@@ -1,0 +1,157 @@
+"""A worker process: one shard of the fleet, its numbers to stdout, orders from stdin.
+
+Reading and writing the pipes is done by threads, so that a slow conductor never holds up the fleet's loop.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import sys
+import threading
+from datetime import UTC, datetime
+from typing import BinaryIO, Final
+
+import trio
+
+from loadsim.charge_point.context import Clock, Context, Throttle
+from loadsim.fleet import Fleet
+from loadsim.link.websocket import Endpoint, WebSocketConnector
+from loadsim.metrics.recorder import Recorder
+from loadsim.scenario.load_profile import stage_at
+from loadsim.scenario.plan import Plan
+from loadsim.workers.garbage import GarbagePolicy
+from loadsim.workers.health import HealthProbe
+from loadsim.workers.protocol import End, Go, Order, Prepare, Ready, Report, Word, pack, read_order
+
+TICK: Final = 0.5
+"""Seconds between two snapshots."""
+
+
+class Worker:
+    """One shard, from Prepare to its final snapshot."""
+
+    def __init__(self, orders: BinaryIO, words: BinaryIO) -> None:
+        self._orders = orders
+        self._words = words
+        self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._fleet: Fleet | None = None
+        self._go = trio.Event()
+        self._wall = 0.0
+        self._ended_early = False
+
+    async def run(self) -> None:
+        """Take orders until the shard has ended."""
+        prepare = read_order(self._orders)
+        if not isinstance(prepare, Prepare):
+            return  # the conductor went away before it had said what to do
+        writer = threading.Thread(target=self._write, name="words", daemon=True)
+        writer.start()
+        try:
+            connector = WebSocketConnector(endpoint_of(prepare.plan))
+        except OSError as error:
+            self._say(Ready(shard=prepare.shard, problem=f"csms.auth.ca: {error}"))
+        else:
+            await self._simulate(prepare, connector)
+        self._outbox.put(None)
+        writer.join()
+
+    async def _simulate(self, prepare: Prepare, connector: WebSocketConnector) -> None:
+        probe = HealthProbe()
+        threading.Thread(
+            target=self._read, args=(trio.lowlevel.current_trio_token(),), name="orders", daemon=True
+        ).start()
+        recorder = Recorder(prepare.shard)
+        self._say(Ready(shard=prepare.shard))
+        await self._go.wait()
+        with GarbagePolicy(recorder.gc_pause) as garbage:
+            fleet = self._fleet = make_fleet(prepare, connector, recorder, self._wall)
+            if self._ended_early:
+                fleet.end()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(garbage.run)
+                nursery.start_soon(self._report, recorder, fleet, probe)
+                await fleet.run(graceful_stop=prepare.graceful_stop)
+                nursery.cancel_scope.cancel()
+            self._say(
+                Report(recorder.fold(fleet.elapsed, gauges=fleet.gauges, health=probe.read(at_once=True), final=True))
+            )
+
+    async def _report(self, recorder: Recorder, fleet: Fleet, probe: HealthProbe) -> None:
+        due = trio.current_time()
+        while True:
+            due += TICK
+            await trio.sleep_until(due)
+            self._say(Report(recorder.fold(fleet.elapsed, gauges=fleet.gauges, health=probe.read())))
+
+    def _say(self, word: Word) -> None:
+        self._outbox.put(pack(word))
+
+    def _write(self) -> None:
+        while (data := self._outbox.get()) is not None:
+            try:
+                self._words.write(data)
+                self._words.flush()
+            except OSError:
+                return  # the conductor is gone; `_read` ends the run
+
+    def _read(self, token: trio.lowlevel.TrioToken) -> None:
+        while True:
+            order = read_order(self._orders)
+            try:
+                token.run_sync_soon(self._obey, order)
+            except trio.RunFinishedError:
+                return
+            if order is None:
+                return
+
+    def _obey(self, order: Order | None) -> None:
+        if isinstance(order, Go):
+            self._wall = order.wall
+            self._go.set()
+        elif order is None or isinstance(order, End):  # without a conductor nobody counts: end too
+            self._ended_early = True
+            self._go.set()
+            if self._fleet is not None:
+                self._fleet.end()
+
+
+def make_fleet(prepare: Prepare, connector: WebSocketConnector, recorder: Recorder, wall: float) -> Fleet:
+    """Put a shard together; the run's time begins here."""
+    plan = prepare.plan
+    rate = plan.target.connect_rate
+    context = Context(
+        recorder=recorder,
+        clock=Clock(datetime.fromtimestamp(wall, UTC)),
+        connector=connector,
+        throttle=Throttle(rate / prepare.workers if rate else None, plan.target.connect_in_flight),
+        stage_at=lambda elapsed: stage_at(plan.stages, elapsed),
+        seed=plan.seed,
+        run_id=prepare.run_id,
+    )
+    return Fleet(plan, context, shard=prepare.shard, workers=prepare.workers)
+
+
+def endpoint_of(plan: Plan) -> Endpoint:
+    """Return where the plan's CSMS is."""
+    target = plan.target
+    assert target.url is not None  # the conductor filled in the embedded CSMS's
+    return Endpoint(
+        url=target.url,
+        user=target.user,
+        password=target.password,
+        ca=target.ca,
+        source_addresses=target.source_addresses,
+        timeout=min(fleet.settings.call_timeout for fleet in plan.fleets),
+    )
+
+
+def main() -> None:
+    """Run a worker on this process's stdin and stdout."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the conductor decides
+    worker = Worker(sys.stdin.buffer, sys.stdout.buffer)
+    trio.run(worker.run)
+
+
+if __name__ == "__main__":
+    main()

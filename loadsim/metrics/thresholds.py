@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 from loadsim.units import parse_duration, parse_rate, parse_share, shown
@@ -53,7 +54,7 @@ class Check:
     def quantile(self) -> float | None:
         """The share of samples at or below, 0.99 for p99; None for other aggregates."""
         match = _QUANTILE.fullmatch(self.aggregate)
-        return None if match is None else float(match[1]) / 100
+        return None if match is None else float(Fraction(match[1]) / 100)
 
 
 def parse(check: str) -> Check:

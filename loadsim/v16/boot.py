@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.reconnect import wait_before_try
 from loadsim.link.link import CallFailed
-from loadsim.v16.memory import OWN_HEARTBEAT_INTERVAL, memory_of
+from loadsim.v16.memory import OWN_HEARTBEAT_INTERVAL, is_accepted, memory_of
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import BootNotificationRequest, BootNotificationResponse
 from loadsim.v16.messages.formats import parse_date_time
@@ -24,14 +24,14 @@ async def boot(charge_point: ChargePoint) -> None:
     clock = charge_point.context.clock
     jitter = charge_point.draws(f"boot {charge_point.connections}")
     tries = 0
-    while memory.registration != "Accepted":
+    while not is_accepted(charge_point):
         tries += 1
         own_choice = wait_before_try(charge_point.settings.reconnect, tries, jitter.uniform())
         try:
             interval = await send_boot(charge_point, clock.elapsed)
         except CallFailed:
             interval = 0
-        if memory.registration == "Accepted":
+        if is_accepted(charge_point):
             return
         due = clock.elapsed + (interval if interval > 0 else own_choice)
         await memory.retry_alarm.sleep_until(clock.trio_time(due))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Final
 
@@ -45,6 +46,5 @@ class HealthProbe:
         return float(times.user + times.system)
 
     def _descriptors(self) -> int:
-        if psutil.WINDOWS:
-            return int(self._process.num_handles())
-        return int(self._process.num_fds())
+        count = self._process.num_handles if sys.platform == "win32" else self._process.num_fds
+        return int(count())

@@ -64,8 +64,8 @@ def read_order(stream: BinaryIO) -> Order | None:
     head = stream.read(_LENGTH)
     if len(head) < _LENGTH:
         return None
-    body = stream.read(int.from_bytes(head, "big"))
-    return _decode_order(body)
+    order: Order = _decode_order(stream.read(int.from_bytes(head, "big")))
+    return order
 
 
 class WordReader:
@@ -74,7 +74,7 @@ class WordReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[Word]:
+    def feed(self, data: bytes | bytearray) -> list[Word]:
         """Take in bytes and return the messages that are now whole."""
         self._buffer += data
         words: list[Word] = []

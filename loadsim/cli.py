@@ -1,0 +1,209 @@
+"""The command line: what each command takes, and nothing of what it does.
+
+Imports that cost time stand in the commands that need them.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+import loadsim
+from loadsim.errors import LoadsimError, UsageError
+
+if TYPE_CHECKING:
+    from loadsim.scenario.read import Scenario
+
+app = typer.Typer(
+    name="loadsim",
+    help="Simulate thousands of EV charge points against a CSMS over OCPP-J, and report honest numbers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class ConsoleMode(enum.StrEnum):
+    """How a run shows its progress."""
+
+    AUTO = "auto"
+    LIVE = "live"
+    PLAIN = "plain"
+    OFF = "off"
+
+
+class SubprotocolMode(enum.StrEnum):
+    """What the embedded CSMS asks for at the handshake."""
+
+    OCPP16 = "ocpp1.6"
+    OPTIONAL = "optional"
+    NONE = "none"
+
+
+ScenarioFile = Annotated[
+    Path, typer.Argument(metavar="SCENARIO", help="The scenario, a YAML file.", show_default=False)
+]
+
+
+@app.callback(invoke_without_command=True)
+def _global(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"loadsim {loadsim.__version__}")
+        raise typer.Exit
+    del context
+
+
+@app.command()
+def run(
+    scenario: ScenarioFile,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=256, envvar="LOADSIM_WORKERS", help="Worker processes; by default what the run asks for."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(envvar="LOADSIM_SEED", help="Overrides the scenario's seed.")] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(envvar="LOADSIM_RESULTS", help="Where the run folder goes, in place of outputs.dir."),
+    ] = None,
+    graceful_stop: Annotated[
+        str, typer.Option(envvar="LOADSIM_GRACEFUL_STOP", help="How long open calls are awaited at the end.")
+    ] = "30s",
+    console: Annotated[
+        ConsoleMode, typer.Option(envvar="LOADSIM_CONSOLE", help="How progress is shown, on stderr.")
+    ] = ConsoleMode.AUTO,
+    as_json: Annotated[bool, typer.Option("--json", help="Print summary.json on stdout, not the report.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor report.")] = False,
+) -> None:
+    """Run a scenario and report what the CSMS did."""
+    from loadsim import run_command  # noqa: PLC0415
+
+    code = run_command.run(
+        scenario,
+        workers=workers,
+        seed=seed,
+        results=results,
+        graceful_stop=_duration("--graceful-stop", graceful_stop),
+        console="off" if quiet else console.value,
+        as_json=as_json,
+        quiet=quiet,
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
+def validate(scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO...", show_default=False)]) -> None:
+    """Check scenarios; all mistakes are reported at once, each with its place."""
+    from loadsim.scenario.resolve import resolve  # noqa: PLC0415
+    from loadsim.units import format_count, format_duration  # noqa: PLC0415
+
+    wrong: list[str] = []
+    for path in scenarios:
+        try:
+            plan = resolve(_read(path), seed=0)
+        except LoadsimError as error:
+            wrong.append(str(error))
+        else:
+            size = f"{format_count(plan.charge_points)} charge points, {format_duration(plan.duration)}"
+            typer.echo(f"{path}: ok: {plan.name}: {size}")
+    if wrong:
+        raise UsageError("\n".join(wrong))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenarios, for editors."""
+    from loadsim.scenario.json_schema import json_schema  # noqa: PLC0415
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@app.command()
+def ids(scenario: ScenarioFile) -> None:
+    """Print the identities and id tags that a scenario uses, as CSV, to provision a CSMS with."""
+    from loadsim.scenario.identities import write_ids  # noqa: PLC0415
+    from loadsim.scenario.resolve import resolve  # noqa: PLC0415
+
+    write_ids(resolve(_read(scenario), seed=0), sys.stdout)
+
+
+@app.command()
+def csms(
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.")] = 9000,
+    subprotocol: Annotated[
+        SubprotocolMode, typer.Option(help="ocpp1.6 is required, or optional, or none is agreed to.")
+    ] = SubprotocolMode.OCPP16,
+    password: Annotated[
+        str | None,
+        typer.Option(envvar="LOADSIM_CSMS_PASSWORD", help="Ask every charge point for basic auth.", show_envvar=True),
+    ] = None,
+    interval: Annotated[str, typer.Option(help="The heartbeat interval it sets.")] = "5m",
+    boot_status: Annotated[
+        str, typer.Option(help="Answers to a charge point's first, second, ... boot: Pending,Accepted")
+    ] = "Accepted",
+    tags: Annotated[
+        Path | None,
+        typer.Option(help="CSV with the columns tag,status; others are Invalid. Without it all are Accepted."),
+    ] = None,
+    latency: Annotated[str, typer.Option(help="Before every answer: 20ms, or 5ms..40ms (uniform).")] = "0s",
+    reject: Annotated[str, typer.Option(help="Share of good id tags answered Blocked all the same: 2%")] = "0%",
+) -> None:
+    """Run the embedded CSMS alone, until Ctrl-C."""
+    from loadsim import csms_command  # noqa: PLC0415
+
+    csms_command.serve(
+        host=host,
+        port=port,
+        subprotocol=subprotocol.value,
+        password=password,
+        interval=interval,
+        boot_status=boot_status,
+        tags=tags,
+        latency=latency,
+        reject=reject,
+    )
+
+
+def _read(path: Path) -> Scenario:
+    from loadsim.dialects import DIALECTS  # noqa: PLC0415
+    from loadsim.scenario.read import read_scenario  # noqa: PLC0415
+
+    return read_scenario(path, os.environ, actions=DIALECTS["1.6"].actions)
+
+
+def _duration(option: str, text: str) -> float:
+    from loadsim.units import parse_duration  # noqa: PLC0415
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def main() -> NoReturn:
+    """Run the command line; errors become one message on stderr and the exit code of their kind."""
+    try:
+        app(standalone_mode=True)
+    except LoadsimError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `loadsim ids ... | head`
+        sys.exit(0)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,338 @@
+"""One run: shards started together, their deltas merged, outputs fed, a summary at the end.
+
+The conductor's loop and the workers' loops are in different processes: what it draws or writes never delays
+a charge point.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+import trio
+
+import loadsim
+from loadsim.csms.options import ServerOptions
+from loadsim.csms.process import EmbeddedProcess
+from loadsim.errors import PreflightFailed
+from loadsim.metrics.thresholds import Check, parse
+from loadsim.output.progress import Progress
+from loadsim.output.run_folder import RunFolder
+from loadsim.output.summary import build_summary
+from loadsim.scenario.plan import Plan
+from loadsim.workers.local import LocalWorker
+from loadsim.workers.protocol import End, Go, Prepare, Ready, Report
+
+_REFRESH: Final = 0.25
+_READY_TIMEOUT: Final = 60.0
+_LAST_WORDS: Final = 15.0
+_SILENT_AFTER: Final = 5.0
+_ALL_REFUSED_FOR: Final = 2.0
+_NOTHING_OPENED_FOR: Final = 10.0
+_DRAWN_EVERY: Final = 2  # refreshes
+
+
+class Screen(Protocol):
+    """What shows the run while it goes on."""
+
+    def __enter__(self) -> Screen:
+        """Begin to show."""
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the terminal as it was."""
+
+    def refresh(self) -> None:
+        """Show the run as it is now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How to run a plan. *scenario_text* and *resolved_text* are kept with the results; seconds."""
+
+    results: Path
+    workers: int
+    graceful_stop: float
+    scenario_text: str
+    resolved_text: str
+    make_screen: Callable[[Progress], Screen]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that has ended: what it left behind."""
+
+    summary: dict[str, Any]
+    progress: Progress
+    folder: Path
+
+
+async def conduct(plan: Plan, options: RunOptions) -> Finished:
+    """Run *plan* to its end, whatever happens on the way.
+
+    Raises:
+        PreflightFailed: it could not begin.
+        OSError: the results cannot be written.
+    """
+    folder = RunFolder(options.results, plan, now=datetime.now().astimezone(), workers=options.workers)
+    try:
+        return await _Conductor(plan, options, folder).run()
+    finally:
+        folder.close()
+
+
+class _Conductor:
+    def __init__(self, plan: Plan, options: RunOptions, folder: RunFolder) -> None:
+        self._plan = plan
+        self._options = options
+        self._folder = folder
+        checks: tuple[Check, ...] = tuple(parse(text) for text in plan.thresholds)
+        self._progress = Progress(plan, checks, workers=options.workers)
+        self._workers: list[LocalWorker] = []
+        self._embedded: EmbeddedProcess | None = None
+        self._ready = 0
+        self._all_ready = trio.Event()
+        self._all_ended = trio.Event()
+        self._problem = ""
+        self._began = 0.0
+        self._began_wall = time.time()
+        self._heard: dict[int, float] = {}
+        self._silent: set[int] = set()
+        self._first_refusal: float | None = None
+        self._gone: set[int] = set()
+        self._at_once = trio.CancelScope()
+
+    async def run(self) -> Finished:
+        self._folder.write_scenario(self._options.scenario_text, self._options.resolved_text)
+        self._write_run(exit_code=None)
+        record = None
+        try:
+            with self._at_once:
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(self._obey_signals)
+                    await self._start(nursery)
+                    await self._watch()
+                    nursery.cancel_scope.cancel()
+        except* PreflightFailed as group:
+            raise _first(group) from None
+        finally:
+            for worker in self._workers:
+                worker.kill()
+            if self._embedded is not None:
+                record = await self._embedded.end()
+        return self._finish(record)
+
+    # Before the run.
+
+    async def _start(self, nursery: trio.Nursery) -> None:
+        """Bring up the workers and the embedded CSMS side by side, then let all workers begin together."""
+        async with trio.open_nursery() as starting:
+            starting.start_soon(self._start_embedded)
+            for shard in range(self._options.workers):
+                starting.start_soon(self._start_worker, nursery, shard)
+        plan = self._plan
+        if self._embedded is not None:
+            target = msgspec.structs.replace(plan.target, url=f"{self._embedded.url}/{{id}}")
+            plan = msgspec.structs.replace(plan, target=target)
+        run_id = f"{secrets.token_hex(3)}-"
+        for worker in self._workers:
+            await worker.say(
+                Prepare(
+                    plan=plan,
+                    shard=worker.shard,
+                    workers=self._options.workers,
+                    run_id=run_id,
+                    graceful_stop=self._options.graceful_stop,
+                )
+            )
+        with trio.move_on_after(_READY_TIMEOUT):
+            await self._all_ready.wait()
+        if self._problem or not self._all_ready.is_set():
+            raise PreflightFailed(self._problem or f"the workers did not get ready within {_READY_TIMEOUT:g} s")
+        self._began, self._began_wall = trio.current_time(), time.time()
+        self._heard = {worker.shard: self._began for worker in self._workers}
+        for worker in self._workers:
+            await worker.say(Go(self._began_wall))
+
+    async def _start_embedded(self) -> None:
+        if self._plan.embedded is not None:
+            options = ServerOptions(seed=self._plan.seed, behaviour=self._plan.embedded)
+            self._embedded = await EmbeddedProcess.start(options, self._folder.log)
+
+    async def _start_worker(self, nursery: trio.Nursery, shard: int) -> None:
+        try:
+            worker = await LocalWorker.start(shard, self._folder.log)
+        except OSError as error:
+            raise PreflightFailed(f"worker {shard} cannot be started: {error}") from error
+        self._workers.append(worker)
+        nursery.start_soon(self._listen, worker)
+
+    # During the run.
+
+    async def _listen(self, worker: LocalWorker) -> None:
+        async for word in worker.words():
+            if isinstance(word, Ready):
+                self._problem = self._problem or word.problem
+                self._ready += 1
+                if self._ready == self._options.workers or word.problem:
+                    self._all_ready.set()
+            elif isinstance(word, Report):
+                self._heard[worker.shard] = trio.current_time()
+                self._progress.take(word.snapshot)
+                self._folder.take(word.snapshot)
+                self._look_for_first_refusal()
+        code = await worker.end()
+        if worker.shard not in self._progress.final_shards:
+            why = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            self._lose(worker.shard, f"{why}, see loadsim.log")
+            if not self._all_ready.is_set():
+                self._problem = self._problem or f"worker {worker.shard} {why} before it was ready"
+                self._all_ready.set()
+        self._gone.add(worker.shard)
+        if len(self._gone) == self._options.workers:
+            self._all_ended.set()
+
+    def _lose(self, shard: int, why: str) -> None:
+        if shard not in self._progress.lost_workers:
+            self._progress.lost_workers[shard] = why
+            self._progress.happened(f"worker {shard} lost: {why}")
+            self._folder.lose(shard)
+
+    async def _watch(self) -> None:
+        """Feed the outputs until every worker has ended; no worker can hold up the end for ever."""
+        progress = self._progress
+        deadline = self._plan.duration + self._options.graceful_stop + _LAST_WORDS
+        with ExitStack() as stack:
+            screen = stack.enter_context(self._options.make_screen(progress))
+            beat = 0
+            due = trio.current_time()
+            while not self._all_ended.is_set():
+                due = max(due + _REFRESH, trio.current_time())
+                with trio.move_on_at(due):
+                    await self._all_ended.wait()
+                progress.elapsed = trio.current_time() - self._began
+                if progress.ended_at is None and progress.elapsed >= self._plan.duration:
+                    progress.ended_at = self._plan.duration
+                self._folder.take_examples(list(progress.new_examples()))
+                self._folder.flush(progress.elapsed)
+                self._look_for_silence()
+                await self._give_up_if_unreachable()
+                beat += 1
+                if beat % _DRAWN_EVERY == 0:
+                    screen.refresh()
+                if progress.elapsed > deadline:
+                    break
+            screen.refresh()
+        for worker in self._workers:
+            if worker.shard not in self._gone:
+                self._lose(worker.shard, f"said nothing more {_LAST_WORDS:g} s after the run's end")
+                worker.kill()
+
+    def _look_for_silence(self) -> None:
+        now = trio.current_time()
+        for shard, heard in self._heard.items():
+            silent = now - heard > _SILENT_AFTER and shard not in self._gone
+            if silent and shard not in self._silent:
+                self._silent.add(shard)
+                self._progress.happened(f"worker {shard} is silent since {heard - self._began:.0f} s")
+            elif not silent and shard in self._silent:
+                self._silent.discard(shard)
+                if shard not in self._gone:
+                    self._progress.happened(f"worker {shard} is back")
+
+    def _look_for_first_refusal(self) -> None:
+        if self._first_refusal is None and self._progress.totals.with_prefix("connections.refused."):
+            self._first_refusal = trio.current_time()
+
+    async def _give_up_if_unreachable(self) -> None:
+        """End a run that has not opened a single connection: there is nothing to measure."""
+        progress, counters = self._progress, self._progress.totals.counters
+        if progress.aborted_because or counters["connections.opened"] or not counters["connections.attempted"]:
+            return
+        now = trio.current_time()
+        refused_long = self._first_refusal is not None and now - self._first_refusal >= _ALL_REFUSED_FOR
+        if not refused_long and progress.elapsed < _NOTHING_OPENED_FOR:
+            return
+        refused = progress.totals.with_prefix("connections.refused.")
+        outcomes = ", ".join(f"{outcome} {count}" for outcome, count in refused.items()) or "no answer"
+        detail = next((f" ({each.detail})" for each in progress.examples if each.what == "connect"), "")
+        url = self._plan.target.url or (self._embedded.url if self._embedded else "")
+        progress.aborted_because = (
+            f"cannot reach the CSMS at {url}: {counters['connections.attempted']} connects tried in "
+            f"{progress.elapsed:.0f} s, none opened: {outcomes}{detail}"
+        )
+        await self._end_now()
+
+    async def _end_now(self) -> None:
+        progress = self._progress
+        if progress.ended_at is None:
+            progress.elapsed = trio.current_time() - self._began if self._began else 0.0
+            progress.ended_at = progress.elapsed
+        for worker in self._workers:
+            await worker.say(End())
+
+    async def _obey_signals(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Ctrl-C or SIGTERM once: end the run as at its planned end. Twice: at once."""
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for number in signals:
+                if self._progress.interrupted_by is not None or not self._began:
+                    self._progress.interrupted_by = signal.Signals(number).name
+                    self._at_once.cancel()
+                    return
+                self._progress.interrupted_by = signal.Signals(number).name
+                self._progress.happened(f"{signal.Signals(number).name}: ending; once more ends at once")
+                await self._end_now()
+
+    # After the run.
+
+    def _finish(self, record: dict[str, Any] | None) -> Finished:
+        progress = self._progress
+        duration = trio.current_time() - self._began if self._began else 0.0
+        if self._at_once.cancelled_caught:
+            for worker in self._workers:
+                if worker.shard not in progress.final_shards:
+                    self._lose(worker.shard, "ended at once")
+            progress.ended_at = min(math.inf if progress.ended_at is None else progress.ended_at, duration)
+        self._folder.take_examples(list(progress.new_examples()))
+        summary = build_summary(progress, duration=duration)
+        if record is not None:
+            summary["embedded_csms"] = record
+        self._folder.write_summary(summary)
+        self._write_run(exit_code=summary["exit_code"], ended_s=duration)
+        return Finished(summary, progress, self._folder.path)
+
+    def _write_run(self, *, exit_code: int | None, ended_s: float | None = None) -> None:
+        plan = self._plan
+        self._folder.write_run(
+            {
+                "version": loadsim.__version__,
+                "name": plan.name,
+                "seed": plan.seed,
+                "began": datetime.fromtimestamp(self._began_wall).astimezone().isoformat(timespec="seconds"),
+                "duration_s": ended_s,
+                "exit_code": exit_code,
+                "workers": self._options.workers,
+                "graceful_stop_s": self._options.graceful_stop,
+                "charge_points": plan.charge_points,
+                "target": plan.target.url or "embedded",
+                "descriptor_limit": self._progress.health.descriptor_limit or None,
+            }
+        )
+
+
+def _first(group: BaseExceptionGroup[PreflightFailed]) -> PreflightFailed:
+    """Return the first error of a group of groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, PreflightFailed)
+    return error

@@ -1,0 +1,74 @@
+"""The embedded CSMS as a process: ``python -m loadsim.csms``.
+
+It reads one line of JSON, ``ServerOptions``, from stdin; writes one line, ``{"url": "ws://127.0.0.1:PORT"}``,
+when it listens; serves until stdin ends (as it does when the parent dies) or gives another line; and writes
+one line, its record. A mistake is one line instead, ``{"error": "..."}``, and the error's exit code.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from loadsim.csms.options import ServerOptions
+from loadsim.csms.standalone import serve_until
+from loadsim.errors import LoadsimError, UsageError
+
+_STDIN: Final = 0
+_STDOUT: Final = 1
+
+
+def main() -> int:
+    """Run the process; return its exit code."""
+    # Ctrl-C goes to the whole group of processes: the parent decides when this one ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger().addHandler(logging.NullHandler())  # stderr is the parent's terminal
+    try:
+        trio.run(_serve, _read_options())
+    except LoadsimError as error:
+        _write({"error": str(error)})
+        return error.exit_code
+    return 0
+
+
+async def _serve(options: ServerOptions) -> None:
+    # trio has no asynchronous stdin on every system; a thread that waits for its end can be abandoned.
+    wait = partial(trio.to_thread.run_sync, _wait_for_more_or_end, abandon_on_cancel=True)
+    server, _ = await serve_until(options, lambda server: _write({"url": server.url}), wait)
+    _write(server.record())
+
+
+def _read_options() -> ServerOptions:
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        part = os.read(_STDIN, 1 << 16)
+        if not part:
+            break
+        line += part
+    try:
+        return msgspec.json.decode(line, type=ServerOptions)
+    except msgspec.DecodeError as error:
+        raise UsageError(f"the options on stdin: {error}") from error
+
+
+def _wait_for_more_or_end() -> None:
+    # A line ends it, too, because a sibling that was forked may hold our stdin open. And not sys.stdin: a
+    # thread abandoned within it would hold a lock that the end of the interpreter needs.
+    os.read(_STDIN, 1)
+
+
+def _write(content: dict[str, Any]) -> None:
+    with suppress(OSError):  # the parent may be gone
+        os.write(_STDOUT, msgspec.json.encode(content) + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

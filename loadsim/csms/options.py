@@ -1,0 +1,30 @@
+"""Where the embedded CSMS listens, whom it lets in, and how it behaves."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from loadsim.scenario.plan import EmbeddedCsms
+
+SubprotocolRule = Literal["ocpp1.6", "optional", "none"]
+
+
+class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One embedded CSMS. It can hold a password, so it is never logged.
+
+    *port* 0 is any free one. *subprotocol*: ``ocpp1.6`` closes what does not offer it (OCPP-J, section 3.2),
+    ``optional`` agrees to it where it is offered, ``none`` agrees to none. *password* is that of every charge
+    point, None lets all in. *seed* is of the latencies drawn.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    subprotocol: SubprotocolRule = "optional"
+    password: str | None = None
+    seed: int = 0
+    behaviour: EmbeddedCsms = EmbeddedCsms()
+
+    def __repr__(self) -> str:
+        return f"ServerOptions(host={self.host!r}, port={self.port}, subprotocol={self.subprotocol!r})"

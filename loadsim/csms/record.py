@@ -1,0 +1,72 @@
+"""What the embedded CSMS saw: connections, frames, and the central system's own counts; and how it is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+CONNECTION_EVENTS: Final = (
+    "opened",
+    "open_max",
+    "replaced",
+    "broken",
+    "no_request",
+    "no_subprotocol",
+    "http_401",
+    "http_404",
+    "accepts_failed",
+)
+FRAME_KINDS: Final = ("calls", "legacy_calls", "answers", "malformed", "unknown_types", "binary")
+
+
+class ServerCounts:
+    """Counts of connections (by event, and by the close code they ended with) and of frames (by kind).
+
+    *broken* connections ended in an error of the peer or of the WebSocket library; close code 1006 is one that
+    was lost without a close frame. *no_request*: no handshake came that could be answered. *answers* are
+    CALLRESULT and CALLERROR, to calls that were never sent.
+    """
+
+    __slots__ = ("closed", "connections", "frames")
+
+    def __init__(self) -> None:
+        self.connections: Counter[str] = Counter()
+        self.closed: Counter[int] = Counter()
+        self.frames: Counter[str] = Counter()
+
+    def record(self) -> dict[str, Any]:
+        """Return plain numbers by name, for JSON."""
+        return {
+            "connections": {event: self.connections[event] for event in CONNECTION_EVENTS},
+            "closed": {str(code): count for code, count in sorted(self.closed.items())},
+            "frames": {kind: self.frames[kind] for kind in FRAME_KINDS},
+        }
+
+
+def describe(record: Mapping[str, Any]) -> Iterator[str]:
+    """Tell a server's record in lines for a terminal; what never happened is left out, but for the basics."""
+    connections, known = record["connections"], record["charge_points"]
+    yield (
+        f"charge points  {known['known']:,} known, {known['accepted']:,} accepted;"
+        f" {connections['opened']:,} connections, {connections['open_max']:,} at a time"
+    )
+    if trouble := _listed({name: connections[name] for name in CONNECTION_EVENTS[2:]}):
+        yield f"connections    {trouble}"
+    if codes := _listed({name: count for name, count in record["closed"].items() if name != "1000"}):
+        yield f"close codes    {codes}"
+    if frames := _listed({name: record["frames"][name] for name in FRAME_KINDS[2:]}):
+        yield f"frames         {frames}"
+    if transactions := _listed(record["transactions"]):
+        yield f"transactions   {transactions}"
+    if not record["actions"]:
+        yield "no call was received"
+        return
+    yield f"{'action':32} {'received':>9} {'answered':>9}"
+    for name, counts in record["actions"].items():
+        notes = _listed({**counts["refused"], **counts["errors"]})
+        yield f"{name:32} {counts['received']:9,} {counts['answered']:9,}  {notes}".rstrip()
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items() if count)

@@ -1,0 +1,289 @@
+"""The embedded CSMS on trio-websocket: the only file here that knows the library."""
+
+from __future__ import annotations
+
+import errno
+import math
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, wrap_server_stream
+
+from loadsim.csms import conversation, handshake
+from loadsim.csms.options import ServerOptions
+from loadsim.csms.record import ServerCounts
+from loadsim.errors import UsageError
+from loadsim.ocpp.frame import Call, CallError
+from loadsim.v16.central import Central, ChargePointSession
+
+BACKLOG: Final = 4096
+MAX_PORT: Final = 65535
+MAX_MESSAGE_SIZE: Final = 1 << 20
+HANDSHAKE_TIMEOUT: Final = 10.0
+"""Seconds from the TCP connection to a complete request."""
+LINGER: Final = 1.0
+"""Seconds a peer has to answer a close frame, or to hang up, before its connection is cut."""
+MAX_DELAYED: Final = 100
+"""Answers of one connection that wait for their latency at a time; OCPP allows one open call."""
+
+_OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+
+
+class _Watched(trio.abc.Stream):
+    """A stream that tells when it ends: the library waits for a request even when none can come any more."""
+
+    def __init__(self, stream: trio.SocketStream, ended: Callable[[], None]) -> None:
+        self._stream = stream
+        self._ended = ended
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        data = await self._stream.receive_some(max_bytes)
+        if not data:
+            self._ended()
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        self._ended()
+        await self._stream.aclose()
+
+
+class _Connection:
+    """An open WebSocket of a charge point, and the nursery that ends with it."""
+
+    __slots__ = ("nursery", "replaced", "session", "websocket")
+
+    def __init__(self, websocket: WebSocketConnection, session: ChargePointSession, nursery: trio.Nursery) -> None:
+        self.websocket = websocket
+        self.session = session
+        self.nursery = nursery
+        self.replaced = False
+
+    @property
+    def gone(self) -> bool:
+        return self.replaced or self.websocket.closed is not None
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake; the connection's own task ends with it."""
+        self.nursery.start_soon(_close, self.websocket, code, reason)
+
+
+class Server:
+    """A listening CSMS. ``serve`` makes one."""
+
+    def __init__(self, options: ServerOptions, central: Central, url: str) -> None:
+        self.url = url
+        self._options = options
+        self._central = central
+        self._counts = ServerCounts()
+        self._open: dict[str, _Connection] = {}
+        self._opening: set[trio.CancelScope] = set()
+        self._random = random.Random(options.seed)
+
+    @property
+    def connections(self) -> int:
+        """Charge points that are connected now."""
+        return len(self._open)
+
+    def record(self) -> dict[str, Any]:
+        """Return what was seen and answered so far: plain numbers by name, for JSON."""
+        return {**self._counts.record(), **self._central.record()}
+
+    async def accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
+        """Serve what connects to *listener* in *connections*, until cancelled."""
+        while True:
+            try:
+                stream = await listener.accept()
+            except OSError as error:
+                if error.errno not in _OUT_OF_RESOURCES:
+                    raise
+                self._counts.connections["accepts_failed"] += 1
+                await trio.sleep(0.1)  # those that wait are let in when others hang up
+            else:
+                connections.start_soon(self._connection, stream)
+
+    def close_all(self, code: int, reason: str) -> None:
+        """Begin to close every open connection, and give up on those that are not yet open."""
+        for opening in self._opening:
+            opening.cancel()
+        for connection in self._open.values():
+            connection.close(code, reason)
+
+    async def _connection(self, stream: trio.SocketStream) -> None:
+        try:
+            async with stream:
+                await self._converse(stream)
+        except* Exception:  # noqa: BLE001
+            # Whatever a peer makes the WebSocket library raise (in a task of the library's own) is that
+            # connection's end and nobody else's.
+            self._counts.connections["broken"] += 1
+
+    async def _converse(self, stream: trio.SocketStream) -> None:
+        end = math.inf
+        async with trio.open_nursery() as nursery:
+            request = await self._request(stream, nursery)
+            if request is None:
+                nursery.cancel_scope.cancel()
+                return
+            with suppress(ConnectionClosed):
+                await self._admit(request, nursery)
+            end = nursery.cancel_scope.deadline = trio.current_time() + LINGER
+        # The library leaves a stream open that it stopped to read (a message too big), and to close it with
+        # unread data could destroy our last words.
+        with trio.move_on_at(end), suppress(trio.ClosedResourceError, trio.BrokenResourceError):
+            while await stream.receive_some(1 << 16):
+                pass
+
+    async def _request(self, stream: trio.SocketStream, nursery: trio.Nursery) -> WebSocketRequest | None:
+        request = None
+        with trio.move_on_after(HANDSHAKE_TIMEOUT) as opening:
+            self._opening.add(opening)
+            try:
+                watched = _Watched(stream, opening.cancel)
+                request = await wrap_server_stream(nursery, watched, max_message_size=MAX_MESSAGE_SIZE)
+            finally:
+                self._opening.discard(opening)
+        if request is None:
+            self._counts.connections["no_request"] += 1
+        return request
+
+    async def _admit(self, request: WebSocketRequest, nursery: trio.Nursery) -> None:
+        verdict = handshake.judge(request.path, request.headers, request.proposed_subprotocols, self._options)
+        if isinstance(verdict, handshake.Refused):
+            self._counts.connections[f"http_{verdict.status}"] += 1
+            headers = [*verdict.headers, (b"Connection", b"close"), (b"Content-Type", b"text/plain")]
+            await request.reject(verdict.status, extra_headers=headers, body=verdict.reason.encode())
+            return
+        websocket = await request.accept(subprotocol=verdict.subprotocol)
+        if not verdict.serve:
+            self._counts.connections["no_subprotocol"] += 1
+            await _close(websocket, 1002, f"the subprotocol {handshake.SUBPROTOCOL} was not offered")
+            return
+        connection = _Connection(websocket, self._central.charge_point(verdict.identity), nursery)
+        self._enter(verdict.identity, connection)
+        try:
+            await self._listen(connection)
+        finally:
+            if self._open.get(verdict.identity) is connection:
+                del self._open[verdict.identity]
+            if websocket.closed is not None:
+                self._counts.closed[int(websocket.closed.code)] += 1
+
+    def _enter(self, identity: str, connection: _Connection) -> None:
+        connections = self._counts.connections
+        earlier = self._open.get(identity)
+        if earlier is not None:
+            connections["replaced"] += 1
+            earlier.replaced = True
+            earlier.close(1008, "replaced by a newer connection")
+        self._open[identity] = connection
+        connections["opened"] += 1
+        connections["open_max"] = max(connections["open_max"], len(self._open))
+
+    async def _listen(self, connection: _Connection) -> None:
+        websocket, frames = connection.websocket, self._counts.frames
+        low, high = self._options.behaviour.latency
+        slots = trio.Semaphore(MAX_DELAYED)
+        while True:
+            message = await websocket.get_message()
+            if connection.replaced:
+                return
+            if isinstance(message, bytes):  # OCPP-J is text
+                frames["binary"] += 1
+                await _close(websocket, 1003, "OCPP-J sends text frames")
+                return
+            request = conversation.read(message, frames)
+            if request is None:
+                continue
+            if high == 0:
+                await self._answer(connection, request)
+                continue
+            await slots.acquire()
+            delay = self._random.uniform(low, high)
+            connection.nursery.start_soon(self._answer_later, connection, request, delay, slots)
+
+    async def _answer_later(
+        self, connection: _Connection, request: Call | CallError, delay: float, slots: trio.Semaphore
+    ) -> None:
+        await trio.sleep(delay)
+        slots.release()
+        if not connection.gone:
+            with suppress(ConnectionClosed):
+                await self._answer(connection, request)
+
+    async def _answer(self, connection: _Connection, request: Call | CallError) -> None:
+        text = conversation.answer(request, connection.session, datetime.now(UTC))
+        await connection.websocket.send_message(text)
+
+
+async def _close(websocket: WebSocketConnection, code: int, reason: str) -> None:
+    with trio.move_on_after(LINGER):
+        await websocket.aclose(code, reason)
+
+
+async def serve(
+    options: ServerOptions,
+    central: Central,
+    *,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until cancelled; then close the connections with 1001, which takes ``LINGER`` seconds at most.
+
+    Raises:
+        UsageError: it cannot listen there.
+    """
+    listeners = await _listen(options)
+    try:
+        server = Server(options, central, _url(listeners[0]))
+        stopping = trio.Event()
+        async with trio.open_nursery() as nursery:
+            connections = await nursery.start(_hold, server, stopping)
+            try:
+                async with trio.open_nursery() as accepting:
+                    for listener in listeners:
+                        accepting.start_soon(server.accept, listener, connections)
+                    task_status.started(server)
+            finally:
+                stopping.set()
+    finally:
+        for listener in listeners:
+            listener.socket.close()
+
+
+async def _hold(server: Server, stopping: trio.Event, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    """Keep the connections out of reach of the cancellation, until they were told goodbye."""
+    with trio.CancelScope(shield=True):
+        async with trio.open_nursery() as connections:
+            task_status.started(connections)
+            await stopping.wait()
+            server.close_all(1001, "the CSMS ends")
+            connections.cancel_scope.deadline = trio.current_time() + LINGER
+
+
+async def _listen(options: ServerOptions) -> list[trio.SocketListener]:
+    if not 0 <= options.port <= MAX_PORT:  # some systems' getaddrinfo would take it modulo 65536
+        raise UsageError(f"cannot listen on port {options.port}: expected 0 (any free one) to {MAX_PORT}")
+    try:
+        listeners = await trio.open_tcp_listeners(options.port, host=options.host, backlog=BACKLOG)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(f"cannot listen on {options.host}, port {options.port}: {reason}") from error
+    if options.port == 0:  # each listener of a name with several addresses has got a port of its own
+        for listener in listeners[1:]:
+            await listener.aclose()
+        del listeners[1:]
+    return listeners
+
+
+def _url(listener: trio.SocketListener) -> str:
+    host, port = listener.socket.getsockname()[:2]
+    return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"

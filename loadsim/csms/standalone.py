@@ -1,0 +1,62 @@
+"""The embedded CSMS until something ends it, and alone for ``loadsim csms``: until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import trio
+
+from loadsim.csms.collector import calm_collector
+from loadsim.csms.options import ServerOptions
+from loadsim.csms.record import describe
+from loadsim.csms.server import Server, serve
+from loadsim.errors import UsageError
+from loadsim.limits import raise_descriptor_limit
+from loadsim.v16.central import Central
+
+T = TypeVar("T")
+
+
+async def run_standalone(options: ServerOptions, report: Callable[[str], None]) -> int:
+    """Serve until SIGINT or SIGTERM, *report* the URL at once and the counts at the end; return the signal.
+
+    Raises:
+        UsageError: the options make no sense, or it cannot listen there.
+    """
+
+    def started(server: Server) -> None:
+        report(f"listening on {server.url} (the charge point's identity follows, after any path)")
+
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        received = aiter(signals)
+        server, number = await serve_until(options, started, lambda: anext(received))
+    for line in describe(server.record()):
+        report(line)
+    return number
+
+
+async def serve_until(
+    options: ServerOptions, started: Callable[[Server], None], ended: Callable[[], Awaitable[T]]
+) -> tuple[Server, T]:
+    """Serve until *ended* returns; call *started* when listening; return the server and what *ended* returned.
+
+    Raises:
+        UsageError: the options make no sense, or it cannot listen there.
+    """
+    raise_descriptor_limit()
+    central = Central(options.behaviour)
+    mistake: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(serve, options, central)
+            calm_collector()
+            started(server)
+            result = await ended()
+            nursery.cancel_scope.cancel()
+    except* UsageError as group:
+        mistake = group.exceptions[0]
+    if mistake is not None:  # raised within except* it would stay in a group
+        raise mistake
+    return server, result

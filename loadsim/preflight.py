@@ -1,0 +1,79 @@
+"""What this machine can carry, looked at before anything is sent: descriptors, ports, cores."""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from loadsim.errors import PreflightFailed
+from loadsim.limits import raise_descriptor_limit
+from loadsim.scenario.load_profile import planned_online
+from loadsim.scenario.plan import Plan
+
+DESCRIPTORS_OF_ITS_OWN: Final = 128
+"""Descriptors that a worker needs besides its sockets."""
+CHARGE_POINTS_A_WORKER: Final = 5_000
+"""With more a second core helps, where there is one."""
+_LINUX_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_OTHER_PORTS: Final = 16_384
+
+
+def most_online(plan: Plan) -> int:
+    """Return the most charge points that the plan has online at a time."""
+    moments = [0.0]
+    for stage in plan.stages:
+        moments += [moments[-1], moments[-1] + stage.duration]
+    edges = [moment + shift for moment in moments for shift in (0.0, -1e-9) if moment + shift >= 0]
+    return max(sum(planned_online(plan.stages, fleet.name, edge) for fleet in plan.fleets) for edge in edges)
+
+
+def cores() -> int:
+    """Return the cores that this process may use."""
+    with suppress(AttributeError):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def default_workers(plan: Plan) -> int:
+    """Return as many workers as descriptors need, and as cores allow and the fleet's size asks for.
+
+    One core is left to the conductor, and to the embedded CSMS.
+    """
+    needed = math.ceil(plan.charge_points / (raise_descriptor_limit() - DESCRIPTORS_OF_ITS_OWN))
+    wanted = math.ceil(plan.charge_points / CHARGE_POINTS_A_WORKER)
+    return max(needed, min(wanted, max(1, cores() - 1)), 1)
+
+
+def check_machine(plan: Plan, workers: int) -> None:
+    """Refuse what cannot be: more sockets than descriptors or ports.
+
+    Raises:
+        PreflightFailed: it says what is missing and what to do.
+    """
+    limit = raise_descriptor_limit()
+    sockets = math.ceil(plan.charge_points / workers) + DESCRIPTORS_OF_ITS_OWN
+    if sockets > limit:
+        least = math.ceil(plan.charge_points / (limit - DESCRIPTORS_OF_ITS_OWN))
+        raise PreflightFailed(
+            f"too few descriptors: {workers} worker(s) need {sockets:,} each and may open {limit:,}; "
+            f"use --workers {least}, or raise the hard limit (ulimit -Hn)"
+        )
+    online = most_online(plan)
+    addresses = max(1, len(plan.target.source_addresses))
+    ports = ephemeral_ports()
+    if online > ports * addresses:
+        raise PreflightFailed(
+            f"too few ports: {online:,} connections to one CSMS need {math.ceil(online / ports)} source addresses "
+            f"of {ports:,} ports each, and there are {addresses}; set csms.source_addresses"
+        )
+
+
+def ephemeral_ports() -> int:
+    """Return how many connections one source address can have to one destination."""
+    with suppress(OSError, ValueError):
+        low, high = map(int, _LINUX_PORTS.read_text(encoding="ascii").split())
+        return high - low + 1
+    return _OTHER_PORTS

@@ -1,0 +1,102 @@
+"""``loadsim run``: a scenario read, the machine looked at, the run conducted, its report shown."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import sys
+import urllib.parse
+from pathlib import Path
+from typing import Literal, cast
+
+import trio
+from rich.console import Console
+
+from loadsim.conductor import Finished, RunOptions, conduct
+from loadsim.dialects import DIALECTS
+from loadsim.errors import UsageError
+from loadsim.output.console import make_console
+from loadsim.output.final_report import render_report
+from loadsim.preflight import check_machine, default_workers
+from loadsim.scenario.plan import Plan
+from loadsim.scenario.read import read_scenario
+from loadsim.scenario.resolve import resolve, resolved_yaml
+from loadsim.units import format_count, format_duration
+
+
+def run(
+    path: Path,
+    *,
+    workers: int | None,
+    seed: int | None,
+    results: Path | None,
+    graceful_stop: float,
+    console: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Run a scenario to its end and show what came of it; return the exit code.
+
+    Raises:
+        UsageError: the scenario or the results folder is no good; nothing was sent.
+        PreflightFailed: the run could not begin.
+    """
+    scenario = read_scenario(path, os.environ, actions=DIALECTS["1.6"].actions)
+    plan = resolve(scenario, seed=seed)
+    workers = workers or default_workers(plan)
+    check_machine(plan, workers)
+    screen = Console(stderr=True)
+    if not quiet:
+        _announce(plan, workers, screen)
+    options = RunOptions(
+        results=results or Path(plan.results),
+        workers=workers,
+        graceful_stop=graceful_stop,
+        scenario_text=scenario.text,
+        resolved_text=resolved_yaml(scenario, plan),
+        make_screen=lambda progress: make_console(
+            cast("Literal['auto', 'live', 'plain', 'off']", console), progress, screen
+        ),
+    )
+    try:
+        finished = trio.run(conduct, plan, options)
+    except OSError as error:
+        raise UsageError(f"the results cannot be written: {error}") from error
+    _show(finished, screen, as_json=as_json, quiet=quiet)
+    return int(finished.summary["exit_code"])
+
+
+def _announce(plan: Plan, workers: int, screen: Console) -> None:
+    """Say what is about to happen; a target that is not this machine is named, with the size of the run."""
+    size = f"{format_count(plan.charge_points)} charge points, {format_duration(plan.duration)}"
+    target = "the embedded CSMS" if plan.target.url is None else plan.target.url
+    reach = "" if plan.target.url is None or _is_loopback(plan.target.url) else " (not this machine)"
+    screen.print(
+        f"loadsim {plan.name}: {size}, {workers} worker{'s' if workers > 1 else ''}, seed {plan.seed}, "
+        f"to {target}{reach}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _is_loopback(url: str) -> bool:
+    host = urllib.parse.urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _show(finished: Finished, screen: Console, *, as_json: bool, quiet: bool) -> None:
+    aborted = finished.progress.aborted_because
+    if aborted is not None:
+        screen.print(aborted, markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        print(json.dumps(finished.summary, indent=2, ensure_ascii=False))
+    elif not quiet and aborted is None:
+        paths = {"results": str(finished.folder), "summary": str(finished.folder / "summary.json")}
+        render_report(
+            finished.summary, examples=finished.progress.examples, paths=paths, console=Console(file=sys.stdout)
+        )

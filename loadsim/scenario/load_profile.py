@@ -1,0 +1,75 @@
+"""When a charge point is to be online: piecewise linear stages, turned into times (pure).
+
+Over a stage the planned number N of a fleet goes linearly from the stage before's value to its own; with
+``jump`` it is there at once. Charge point n (from 0) is online while N > n, so the same ones come first and
+leave last. A ramp of c charge points over d seconds starts one every d / c seconds, the first at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from loadsim.scenario.plan import Stage
+
+
+def online_intervals(stages: Sequence[Stage], fleet: str, n: int, count: int) -> tuple[tuple[float, float], ...]:
+    """Return when charge point *n* of *count* is online, as (from, until) in seconds since the start.
+
+    Raises:
+        ValueError: *n* is not in 0 .. *count* - 1.
+    """
+    if not 0 <= n < count:
+        raise ValueError(f"charge point {n} of a fleet of {count}")
+    intervals: list[tuple[float, float]] = []
+    since: float | None = None
+    end = 0.0
+    for begin, last, stage, value in _walk(stages, fleet):
+        end = begin + stage.duration
+        if since is None and n < value:
+            # Online at last <= n: the moment N passes n, the stage's beginning for the first of the ramp.
+            since = begin if stage.jump else begin + stage.duration * (n - last) / (value - last)
+        elif since is not None and n >= value:
+            until = begin if stage.jump else begin + stage.duration * (last - n) / (last - value)
+            if until > since:
+                intervals.append((since, until))
+            since = None
+    if since is not None and end > since:
+        intervals.append((since, end))
+    return tuple(intervals)
+
+
+def planned_online(stages: Sequence[Stage], fleet: str, elapsed: float) -> int:
+    """Return how many charge points of *fleet* are to be online after *elapsed* seconds.
+
+    From the end on it is the last stage's value.
+    """
+    value = 0
+    for begin, last, stage, value in _walk(stages, fleet):
+        if begin <= elapsed < begin + stage.duration:
+            if stage.jump:
+                return value
+            step = (value - last) * (elapsed - begin) / stage.duration
+            return min(value, last + math.floor(step) + 1) if value > last else last + math.ceil(step)
+        if elapsed < begin:
+            return last
+    return value
+
+
+def stage_at(stages: Sequence[Stage], elapsed: float) -> int:
+    """Return the index of the stage that *elapsed* seconds fall in: the last one at or after the end."""
+    end = 0.0
+    for index, stage in enumerate(stages):
+        end += stage.duration
+        if elapsed < end:
+            return index
+    return len(stages) - 1
+
+
+def _walk(stages: Sequence[Stage], fleet: str) -> Iterator[tuple[float, int, Stage, int]]:
+    """Yield (beginning, value before, stage, value at its end) of each stage."""
+    begin, last = 0.0, 0
+    for stage in stages:
+        value = stage.online.get(fleet, last)
+        yield begin, last, stage, value
+        begin, last = begin + stage.duration, value

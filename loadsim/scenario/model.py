@@ -1,0 +1,339 @@
+"""The grammar of a scenario file, version 1: what keys there are, what each takes, and what it means.
+
+None stands for "not given"; `resolve` fills in the defaults. The descriptions end up in the JSON Schema that
+editors show. Checks that need more than one key are in `checks`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from loadsim.scenario.model_fields import (
+    NAME,
+    NAME_PATTERN,
+    ON_LINE,
+    VARIABLE,
+    Address,
+    Factor,
+    FilePath,
+    Flag,
+    Latency,
+    Name,
+    OneOrMore,
+    OnlineAmount,
+    RateOrNone,
+    Reads,
+    Seconds,
+    SecondsOrCsms,
+    SecondsOrNone,
+    Share,
+    Shorthand,
+    SomeRate,
+    SomeSeconds,
+    Text,
+    Url,
+    described,
+    one_of,
+    text,
+    typed,
+    whole,
+)
+from loadsim.scenario.variables import FromVariable
+
+MOST_CHARGE_POINTS = 1_000_000
+MOST_TAGS = 1_000_000
+EVERY = "*"
+"""The key of `StageModel.online` for a value that is not set fleet by fleet."""
+
+EXPECTATIONS = ("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")
+WRITTEN = (
+    "summary.json",
+    "windows.csv",
+    "errors.jsonl",
+    "generator.csv",
+    "run.json",
+    "scenario.yaml",
+    "resolved.yaml",
+)
+LATER_FILES = ("report.html", "junit.xml", "hlog")
+LATER: tuple[tuple[str, ...], ...] = (
+    ("sessions",),
+    ("faults",),
+    ("fleets", "*", "session"),
+    ("fleets", "*", "configuration"),
+    ("stages", "*", "sessions"),
+    ("stages", "*", "arrivals"),
+    ("outputs", "prometheus"),
+)
+"""Keys of the whole grammar that this version does not build: refused, never ignored."""
+
+
+def _version(value: Any) -> int:
+    if typed(value) != 1 or isinstance(value, bool):
+        raise ValueError(f"expected 1, the only version of the grammar so far; got {described(value)}")
+    return 1
+
+
+def _password(value: Any) -> SecretStr:
+    if not isinstance(value, FromVariable):
+        raise ValueError("a literal password is refused; write password: ${CSMS_PASSWORD}, or use password_file")
+    if not value:
+        raise ValueError("the password is empty")
+    return SecretStr(str(value))
+
+
+def _file(value: Any) -> str:
+    if value in LATER_FILES:
+        raise ValueError(f"'{value}' is not in this version")
+    if value not in WRITTEN:
+        raise ValueError(f"expected one of {', '.join(WRITTEN)}; got {described(value)}")
+    return str(value)
+
+
+def _check(value: Any) -> str:
+    if isinstance(value, dict):
+        raise ValueError("a threshold written as a mapping (check, over, abort, after) is not in this version")
+    if not isinstance(value, str):
+        raise ValueError(f"expected a check such as 'all p95 < 500ms', got {described(value)}")
+    return str(value)
+
+
+def _cistring(longest: int) -> Reads:
+    return text(r"[^\x00-\x1f\x7f]+", "text without control characters", "AC22", longest)
+
+
+class Part(BaseModel):
+    """A mapping of the grammar: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, protected_namespaces=())
+
+
+class AuthModel(Part):
+    """HTTP basic authentication (OCPP-J 1.6, section 6.2) and the CSMS's certificate authority."""
+
+    user: Text | None = Field(default=None, description="User name; {id} stands for the identity. Default: {id}.")
+    password: (
+        Annotated[SecretStr, Reads(_password, {"type": "string", "pattern": VARIABLE, "examples": ["${PASSWORD}"]})]
+        | None
+    ) = Field(default=None, description="Password of every charge point, from the environment: ${CSMS_PASSWORD}.")
+    password_file: FilePath | None = Field(default=None, description="File whose first line is the password.")
+    ca: FilePath | None = Field(
+        default=None, description="PEM file of the certificate authority that signed the CSMS's."
+    )
+
+
+class ConnectModel(Part):
+    """Caps on how fast charge points connect, over all workers or for each."""
+
+    rate: SomeRate | None = Field(
+        default=None, description="Most connects a second over all workers. Default: no cap."
+    )
+    in_flight: Annotated[int, whole(1, 100_000)] | None = Field(
+        default=None, description="Most handshakes at a time in each worker. Default: 100."
+    )
+
+
+class EmbeddedModel(Part):
+    """How the embedded CSMS behaves; it is used where csms has no url."""
+
+    interval: SomeSeconds | None = Field(
+        default=None, description="Heartbeat interval it sets, whole seconds. Default: 5m."
+    )
+    boot_status: Annotated[list[Annotated[str, one_of("Accepted", "Pending", "Rejected")]], OneOrMore()] | None = (
+        Field(default=None, description="Answers to the first, second, ... boot, the last for all that follow.")
+    )
+    latency: Latency | None = Field(
+        default=None, description="Delay before every answer: 20ms, or 5ms..40ms (uniform)."
+    )
+    reject: Share | None = Field(
+        default=None, description="Share of Authorize answered Blocked although the tag is good."
+    )
+    tags: Annotated[str, one_of("any", "known")] | None = Field(
+        default=None,
+        description="any: every tag is accepted. known: each tag of id_tags is answered as its class expects, "
+        "others Invalid. Default: known where a class expects anything but Accepted, else any.",
+    )
+
+
+class CsmsModel(Part):
+    """The back-end under test; without a url an embedded one is started."""
+
+    url: Url | None = Field(
+        default=None,
+        description="ws:// or wss:// URL; the identity is appended, or put where {id} stands.",
+        examples=["wss://csms.test.example/ocpp", "${CSMS_URL}"],
+    )
+    subprotocol: Annotated[str, one_of("ocpp1.6", "optional", "none")] | None = Field(
+        default=None, description="WebSocket subprotocol: required, offered but not required, or not offered."
+    )
+    auth: AuthModel | None = None
+    connect: ConnectModel | None = None
+    call_timeout: SomeSeconds | None = Field(default=None, description="How long an answer is awaited. Default: 30s.")
+    source_addresses: list[Address] | None = Field(
+        default=None, description="Local IP addresses to connect from; each allows about 28,000 sockets."
+    )
+    embedded: EmbeddedModel | None = None
+
+
+class TagClassModel(Part):
+    """Id tags that belong together: count and pattern, or a file."""
+
+    count: Annotated[int, whole(1, MOST_TAGS)] | None = Field(default=None, description="How many tags.")
+    pattern: Text | None = Field(
+        default=None,
+        description="Tag n, from 1: {n}, or padded {n:05}. At most 20 characters.",
+        examples=["DRV{n:08}"],
+    )
+    file: FilePath | None = Field(default=None, description="CSV file with a column named tag (or id_tag).")
+    expect: Annotated[str, one_of(*EXPECTATIONS)] | None = Field(
+        default=None, description="The status that the CSMS is to answer. Default: Accepted."
+    )
+
+
+class IdModel(Part):
+    """Where identities come from: a pattern, or a file of those a CSMS was provisioned with."""
+
+    pattern: Text | None = Field(default=None, description="Identity n, from 1: {n} or {n:05}, and {fleet}.")
+    file: FilePath | None = Field(
+        default=None, description="CSV file with a column id, and password where each has one."
+    )
+
+
+class BootModel(Part):
+    """What a charge point says of itself (BootNotification.req, OCPP 1.6 section 6.3)."""
+
+    vendor: Annotated[str, _cistring(20)] | None = Field(
+        default=None, description="chargePointVendor. Default: loadsim."
+    )
+    model: Annotated[str, _cistring(20)] | None = Field(
+        default=None, description="chargePointModel. Default: virtual."
+    )
+    firmware: Annotated[str, _cistring(50)] | None = Field(default=None, description="firmwareVersion.")
+    serial: Annotated[str, _cistring(25)] | None = Field(
+        default=None, description="chargePointSerialNumber; {id} stands for the identity."
+    )
+    box_serial: Annotated[str, _cistring(25)] | None = Field(
+        default=None, description="chargeBoxSerialNumber; {id} stands for the identity."
+    )
+    iccid: Annotated[str, _cistring(20)] | None = Field(default=None, description="iccid of the modem's SIM card.")
+    imsi: Annotated[str, _cistring(20)] | None = Field(default=None, description="imsi of the modem's SIM card.")
+    meter_type: Annotated[str, _cistring(25)] | None = Field(default=None, description="meterType.")
+    meter_serial: Annotated[str, _cistring(25)] | None = Field(
+        default=None, description="meterSerialNumber; {id} stands for the identity."
+    )
+
+
+class HeartbeatModel(Part):
+    """When heartbeats are sent."""
+
+    every: SecondsOrCsms = Field(default=None, description="from_csms: the interval of the boot's answer; or 60s.")
+    regardless_of_traffic: Flag | None = Field(
+        default=None, description="Beat even when another message was sent within the interval. Default: false."
+    )
+
+
+class AuthorizeModel(Part):
+    """Authorize requests of each charge point."""
+
+    rate: RateOrNone = Field(description="Rate of each charge point, such as 0.5/h; none: no Authorize.")
+    arrivals: Annotated[str, one_of("poisson", "even")] | None = Field(
+        default=None, description="poisson (default), or even: at equal distances."
+    )
+
+
+class ReconnectModel(Part):
+    """The wait before try n (from 0): first * factor**n, at most max, give or take jitter."""
+
+    first: SomeSeconds | None = Field(default=None, description="Default: 5s.")
+    factor: Factor | None = Field(default=None, description="Default: 2.")
+    max: SomeSeconds | None = Field(default=None, description="Default: 5m.")
+    jitter: Share | None = Field(default=None, description="Default: 50%.")
+
+
+class FleetModel(Part):
+    """Charge points that share their settings."""
+
+    count: Annotated[int, whole(1, MOST_CHARGE_POINTS)] | None = Field(
+        default=None, description="How many charge points; with an id file, its first ones. Default there: all."
+    )
+    id: Annotated[IdModel, Shorthand("pattern", {"type": "string"})] | None = Field(
+        default=None, description="Pattern of the identities, or {file: ids.csv}. Default: {fleet}-{n:05}."
+    )
+    connectors: Annotated[int, whole(1, 1000)] | None = Field(
+        default=None, description="Connectors of each. Default: 1."
+    )
+    boot: BootModel | None = None
+    heartbeat: (
+        Annotated[HeartbeatModel, Shorthand("every", {"type": "string", "examples": ["from_csms", "60s"]})] | None
+    ) = Field(default=None, description="Default: from_csms, the first beats spread over the interval.")
+    authorize: (
+        Annotated[AuthorizeModel, Shorthand("rate", {"type": "string", "examples": ["0.5/h", "none"]})] | None
+    ) = Field(default=None, description="Rate of Authorize of each charge point. Default: none.")
+    tags: dict[Name, Share] | None = Field(
+        default=None, description="Shares by tag class, 100% in all. Default: all classes, by their counts."
+    )
+    reconnect: ReconnectModel | None = None
+    boot_on_reconnect: Flag | None = Field(
+        default=None, description="Boot again after every reconnect. Default: false."
+    )
+    ping: SecondsOrNone = Field(default=None, description="Send WebSocket pings this often. Default: none.")
+    framing: Annotated[str, one_of("array", "object")] | None = Field(
+        default=None, description="array (default), or object: frames of old firmware."
+    )
+    subprotocol: Annotated[str, one_of("ocpp1.6", "optional", "none")] | None = Field(
+        default=None, description="As csms.subprotocol, and stronger."
+    )
+
+
+class StageModel(Part):
+    """A stretch of the run, at whose end so many charge points are online."""
+
+    name: Name | None = Field(default=None, description="Default: stage-1, stage-2, ...")
+    duration: Seconds = Field(alias="for", description="How long it takes.")
+    online: Annotated[dict[Annotated[str, Reads(str, {})], OnlineAmount], Shorthand(EVERY, ON_LINE)] | None = Field(
+        default=None,
+        description="Charge points online at the end: a share, a count over all fleets, or a mapping by fleet. "
+        "Linear from the last value; default: keeps it.",
+        examples=["100%", 500, {"street_ac": "50%"}],
+    )
+    jump: Flag | None = Field(default=None, description="Be there at once instead of linearly. Default: false.")
+    measure: Flag | None = Field(default=None, description="Whether thresholds count this stage. Default: true.")
+
+
+class OutputsModel(Part):
+    """Where results go."""
+
+    dir: FilePath | None = Field(
+        default=None, description="Folder of the run folders, under the current one. Default: results."
+    )
+    files: list[Annotated[str, Reads(_file, {"enum": list(WRITTEN)})]] | None = Field(
+        default=None, description="Result files to point out; all of them are always written."
+    )
+
+
+class ScenarioModel(Part):
+    """A load test of an OCPP 1.6J CSMS: fleets of charge points, and stages that say how many are online."""
+
+    version: Annotated[int, Reads(_version, {"const": 1})] = Field(description="Version of this grammar: 1.")
+    name: Annotated[str, NAME] = Field(description="Name of the scenario, and of its run folders.")
+    description: Text | None = Field(default=None, description="What it is for.")
+    seed: Annotated[int, whole(0, 2**63 - 1)] | None = Field(
+        default=None,
+        description="The same seed gives the same tags and arrivals. Default: random, printed and stored.",
+    )
+    csms: CsmsModel | None = Field(default=None, description="Default: the embedded CSMS.")
+    id_tags: dict[Name, TagClassModel] | None = Field(
+        default=None, description="Classes of id tags. Default: one class 'default' of 1,000 tags expected Accepted."
+    )
+    fleets: dict[Name, FleetModel] = Field(description="Fleets of charge points, by name.")
+    stages: list[StageModel] = Field(description="The run, one stage after the other.")
+    thresholds: (
+        list[Annotated[str, Reads(_check, {"type": "string", "examples": ["Authorize p99 < 800ms during peak"]})]]
+        | None
+    ) = Field(default=None, description="Checks that decide whether the run passed.")
+    outputs: OutputsModel | None = None
+
+
+__all__ = ["EVERY", "EXPECTATIONS", "LATER", "NAME_PATTERN", "WRITTEN", "Part", "ScenarioModel"]

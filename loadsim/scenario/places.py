@@ -1,0 +1,118 @@
+"""Where in a scenario a mistake is, and the names to call the place by."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from difflib import get_close_matches
+
+from loadsim.errors import Mistake
+from loadsim.scenario.document import Document, Node, Place
+from loadsim.units import shown
+
+Path_ = tuple[str | int, ...]
+
+
+class Places:
+    """Turns paths of keys into places, and remembers what was complained of."""
+
+    def __init__(self, document: Document, root: Node) -> None:
+        self.root = root
+        self._document = document
+        self._complained: list[Path_] = []
+
+    def find(self, path: Sequence[str | int]) -> tuple[Path_, Node, Place]:
+        """Follow *path* as far as the file goes.
+
+        Returns what was followed, the node there, and the place to point at: the value, or its key when
+        *path* names something inside it that is not in the file.
+        """
+        node, place, followed = self.root, self.root.place, 0
+        for part in path:
+            if part not in node.children:
+                break
+            place = node.keys.get(str(part), node.children[part].place)
+            node = node.children[part]
+            followed += 1
+        if followed == len(path) or node.kind == "scalar":
+            place = node.place
+        return tuple(path[:followed]), node, place
+
+    def key(self, path: Sequence[str | int]) -> Place:
+        """Return the place of the key that *path* ends with."""
+        _, parent, place = self.find(path[:-1])
+        child = parent.children.get(path[-1])
+        return parent.keys.get(str(path[-1]), child.place if child is not None else place)
+
+    def keys(self, *path: str | int) -> list[str]:
+        """Return the keys of the mapping at *path*, as written, whether right or wrong."""
+        followed, node, _ = self.find(path)
+        return list(node.keys) if len(followed) == len(path) else []
+
+    def report(self, path: Sequence[str | int], message: str, *, key: bool = False) -> None:
+        """Note a mistake at *path*, at its value or its *key*, unless the place was complained of already."""
+        followed, _, place = self.find(path)
+        if self._unreadable(followed):
+            return
+        self._complained.append(tuple(path))
+        name = self.name(tuple(path) if key else followed)
+        self._document.report(self.key(path) if key else place, f"{name}{message}")
+
+    def report_missing(self, path: Path_) -> None:
+        """Note that the key *path* ends with is not there, at the mapping that lacks it."""
+        followed, node, place = self.find(path[:-1])
+        if str(path[-1]) in node.keys or self._unreadable(followed):
+            return
+        self._complained.append(path)
+        where = self.key(followed) if followed else place
+        self._document.report(where, f"{self.name(followed)}the key {shown(str(path[-1]))} is missing")
+
+    def report_file(self, mistake: Mistake) -> None:
+        """Note a mistake in a file that the scenario names."""
+        self._document.mistakes.append(mistake)
+
+    def broken(self, *path: str | int) -> bool:
+        """Tell whether something at or below *path* is wrong already."""
+        if any(_begins(complaint, path) or _begins(path, complaint) for complaint in self._complained):
+            return True
+        followed, node, _ = self.find(path)
+        return self._unreadable(followed) or (len(followed) == len(path) and _any_broken(node))
+
+    def name(self, path: Path_) -> str:
+        """Write *path* for a person, stages by their names: "stages.peak.for: "."""
+        text = ""
+        for number, part in enumerate(path):
+            label = self._stage(part) if isinstance(part, int) and path[:number] == ("stages",) else str(part)
+            if isinstance(part, int) and label == str(part):
+                text += f"[{part}]"
+            else:
+                text += f".{label}" if text else label
+        return f"{text}: " if text else ""
+
+    def _stage(self, index: int) -> str:
+        names = [node.children.get("name") for node in self.root.children["stages"].children.values()]
+        texts = [node.value if node is not None else None for node in names]
+        text = texts[index]
+        return text if isinstance(text, str) and texts.count(text) == 1 else str(index)
+
+    def _unreadable(self, path: Path_) -> bool:
+        return any(self.find(path[:length])[1].broken for length in range(len(path) + 1))
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Write a hint for a misspelt *word*, or nothing."""
+    by_small = {candidate.casefold(): candidate for candidate in words}
+    found = get_close_matches(word.casefold(), by_small, n=1)
+    return f"; did you mean {shown(by_small[found[0]])}?" if found else ""
+
+
+def unknown(what: str, word: str, words: Collection[str]) -> str:
+    """Write a message for a *word* that is none of *words*."""
+    return f"unknown {what} {shown(word)}{nearest(word, words)}"
+
+
+def _begins(path: Sequence[str | int], prefix: Sequence[str | int]) -> bool:
+    return tuple(path[: len(prefix)]) == tuple(prefix)
+
+
+def _any_broken(node: Node) -> bool:
+    return node.broken or any(_any_broken(child) for child in node.children.values())

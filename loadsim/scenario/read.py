@@ -1,0 +1,97 @@
+"""A scenario file, read and checked: everything that is wrong with it at once, each with its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadsim.errors import Mistake, ScenarioError
+from loadsim.scenario.checks import Found, check
+from loadsim.scenario.document import Document
+from loadsim.scenario.files import read_file
+from loadsim.scenario.model import ScenarioModel
+from loadsim.scenario.model_fields import described
+from loadsim.scenario.places import Places
+from loadsim.scenario.plan import Identity
+from loadsim.scenario.shape import validate
+
+LARGEST = 256 * 1024
+"""Bytes of a scenario; ids and tags by the thousand belong into files of their own."""
+
+_NOT_YAML = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\ufeff")
+_WANTED = "version, name, fleets and stages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A scenario without mistakes: as written, and as understood.
+
+    *text* is the file's, variables not filled in, so it holds no secret. *identities* and *tags* are what
+    the files it names hold, by fleet and by tag class.
+    """
+
+    path: Path
+    text: str
+    model: ScenarioModel
+    identities: Mapping[str, tuple[Identity, ...]] = field(repr=False)
+    tags: Mapping[str, tuple[str, ...]] = field(repr=False)
+    password: str | None = field(repr=False)
+
+
+def read_scenario(path: Path, environ: Mapping[str, str], *, actions: Collection[str]) -> Scenario:
+    """Read the scenario in *path*; *actions* are the names of OCPP actions that a threshold can be about.
+
+    Raises:
+        ScenarioError: it cannot be read or has mistakes; the error holds all of them.
+    """
+    try:
+        text = read_file(path, LARGEST)
+    except ValueError as error:
+        raise ScenarioError([Mistake(str(path), 0, 0, str(error))]) from None
+    document = Document(str(path), text, environ)
+    strange = _NOT_YAML.search(text)
+    if strange is not None:
+        document.mistakes.clear()
+        line = text.count("\n", 0, strange.start()) + 1
+        column = strange.start() - text.rfind("\n", 0, strange.start())
+        document.report((line, column), f"the character U+{ord(strange[0]):04X} cannot stand in YAML; remove it")
+    model, found = _understand(document, path, actions)
+    if document.mistakes or model is None:
+        raise ScenarioError(_tidy(document.file, document.mistakes, found))
+    return Scenario(
+        path=path,
+        text=text,
+        model=model,
+        identities=found.identities,
+        tags=found.tags,
+        password=found.password,
+    )
+
+
+def _understand(document: Document, path: Path, actions: Collection[str]) -> tuple[ScenarioModel | None, Found]:
+    found = Found()
+    root = document.root
+    if root is None or (root.kind == "scalar" and root.value is None and not root.broken):
+        if not document.mistakes:
+            document.mistakes.append(Mistake(document.file, 0, 0, f"is empty; expected {_WANTED}"))
+        return None, found
+    places = Places(document, root)
+    if root.kind != "mapping":
+        places.report((), f"expected a mapping with {_WANTED}, got {described(root.plain())}")
+        return None, found
+    model, kept = validate(places)
+    if model is not None:
+        check(model, places, path, kept, actions, found)
+    return model, found
+
+
+def _tidy(file: str, mistakes: list[Mistake], found: Found) -> list[Mistake]:
+    """Put *mistakes* in the order of the file, the same one once, and no secret into them."""
+    secret = found.password or ""
+    tidy: dict[Mistake, None] = {}
+    for mistake in sorted(mistakes, key=lambda each: (each.file != file, each.file, each.line, each.column)):
+        message = mistake.message.replace(secret, "***") if len(secret) > 3 else mistake.message
+        tidy[Mistake(mistake.file, mistake.line, mistake.column, message, mistake.source)] = None
+    return list(tidy)

@@ -1,0 +1,187 @@
+"""From a scenario without mistakes to a plan without gaps: every default filled in, every unit gone."""
+
+from __future__ import annotations
+
+import secrets
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeVar, cast
+
+from loadsim.charge_point.settings import (
+    Arrivals,
+    Backoff,
+    BootData,
+    ChargePointSettings,
+    HeartbeatSettings,
+    Subprotocol,
+)
+from loadsim.scenario.checks import id_pattern
+from loadsim.scenario.model import EVERY, CsmsModel, EmbeddedModel, FleetModel, ScenarioModel, StageModel
+from loadsim.scenario.patterns import with_id
+from loadsim.scenario.plan import EmbeddedCsms, FleetPlan, Plan, Stage, TagClass, Target
+from loadsim.scenario.read import Scenario
+from loadsim.scenario.resolved import resolved_yaml
+
+DEFAULT_TAGS = TagClass(name="default", count=1000, pattern="TAG{n:05}")
+_T = TypeVar("_T")
+
+
+def resolve(scenario: Scenario, *, seed: int | None = None) -> Plan:
+    """Fill in the defaults of *scenario*; *seed* is stronger than its own, and without either it is random."""
+    model = scenario.model
+    csms = model.csms or CsmsModel()
+    tag_classes = _tag_classes(scenario)
+    fleets = tuple(_fleet(scenario, csms, name, fleet, tag_classes) for name, fleet in model.fleets.items())
+    embedded = _embedded(csms.embedded or EmbeddedModel(), tag_classes) if csms.url is None else None
+    plan = Plan(
+        name=model.name,
+        description=model.description or "",
+        seed=next((each for each in (seed, model.seed) if each is not None), secrets.randbelow(2**32)),
+        target=_target(scenario, csms),
+        embedded=embedded,
+        tag_classes=tag_classes,
+        fleets=fleets,
+        stages=_stages(model, fleets),
+        thresholds=tuple(model.thresholds or ()),
+    )
+    outputs = model.outputs
+    if outputs is None:
+        return plan
+    return Plan(
+        **{name: getattr(plan, name) for name in plan.__struct_fields__ if name not in {"results", "files"}},
+        results=_given(outputs.dir, plan.results),
+        files=tuple(_given(outputs.files, list(plan.files))),
+    )
+
+
+def _given(value: _T | None, default: _T) -> _T:
+    return default if value is None else value
+
+
+def _target(scenario: Scenario, csms: CsmsModel) -> Target:
+    auth, connect = csms.auth, csms.connect
+    passwords = scenario.password is not None or any(
+        identity.password is not None for identities in scenario.identities.values() for identity in identities
+    )
+    user = auth.user if auth is not None else None
+    ca = auth.ca if auth is not None else None
+    return Target(
+        url=None if csms.url is None else with_id(csms.url),
+        user=_given(user, "{id}") if passwords else None,
+        password=scenario.password,
+        ca=None if ca is None else str(Path(scenario.path.parent / ca).resolve()),
+        connect_rate=connect.rate if connect is not None else None,
+        connect_in_flight=_given(connect.in_flight if connect is not None else None, Target().connect_in_flight),
+        source_addresses=tuple(csms.source_addresses or ()),
+    )
+
+
+def _tag_classes(scenario: Scenario) -> tuple[TagClass, ...]:
+    classes = []
+    for name, model in (scenario.model.id_tags or {}).items():
+        expect = _given(model.expect, "Accepted")
+        if name in scenario.tags:
+            tags = scenario.tags[name][: model.count]
+            classes.append(TagClass(name=name, expect=expect, count=len(tags), tags=tags))
+        else:
+            classes.append(TagClass(name=name, expect=expect, count=model.count or 0, pattern=model.pattern))
+    return tuple(classes) or (DEFAULT_TAGS,)
+
+
+def _fleet(
+    scenario: Scenario, csms: CsmsModel, name: str, fleet: FleetModel, tag_classes: tuple[TagClass, ...]
+) -> FleetPlan:
+    identities = scenario.identities.get(name, ())[: fleet.count]
+    total = sum(tag_class.count for tag_class in tag_classes)
+    by_count = {tag_class.name: tag_class.count / total for tag_class in tag_classes}
+    return FleetPlan(
+        name=name,
+        count=len(identities) if identities else fleet.count or 0,
+        pattern=None if identities else id_pattern(fleet),
+        identities=identities,
+        settings=_settings(csms, fleet),
+        tags=dict(fleet.tags) if fleet.tags is not None else by_count,
+    )
+
+
+def _settings(csms: CsmsModel, fleet: FleetModel) -> ChargePointSettings:
+    default = ChargePointSettings()
+    boot = fleet.boot.model_dump(exclude_none=True) if fleet.boot is not None else {}
+    authorize = None
+    if fleet.authorize is not None and fleet.authorize.rate:
+        even = fleet.authorize.arrivals == "even"
+        authorize = Arrivals(rate=fleet.authorize.rate, spacing="even" if even else "poisson")
+    reconnect = fleet.reconnect.model_dump(exclude_none=True) if fleet.reconnect is not None else {}
+    heartbeat = HeartbeatSettings()
+    if fleet.heartbeat is not None:
+        heartbeat = HeartbeatSettings(
+            every=fleet.heartbeat.every, regardless_of_traffic=bool(fleet.heartbeat.regardless_of_traffic)
+        )
+    return ChargePointSettings(
+        connectors=_given(fleet.connectors, default.connectors),
+        boot=BootData(**boot),
+        heartbeat=heartbeat,
+        authorize=authorize,
+        reconnect=Backoff(**reconnect),
+        boot_on_reconnect=bool(fleet.boot_on_reconnect),
+        ping=fleet.ping,
+        framing="object" if fleet.framing == "object" else "array",
+        subprotocol=cast("Subprotocol", fleet.subprotocol or csms.subprotocol or default.subprotocol),
+        call_timeout=_given(csms.call_timeout, default.call_timeout),
+    )
+
+
+def _embedded(model: EmbeddedModel, tag_classes: tuple[TagClass, ...]) -> EmbeddedCsms:
+    default = EmbeddedCsms()
+    refuses = any(tag_class.expect != "Accepted" for tag_class in tag_classes)
+    answers = None
+    if model.tags == "known" or (model.tags is None and refuses):
+        answers = {each.tag(n): each.expect for each in tag_classes for n in range(each.count)}
+    return EmbeddedCsms(
+        interval=int(_given(model.interval, default.interval)),
+        boot_status=tuple(model.boot_status or default.boot_status),
+        latency=_given(model.latency, default.latency),
+        reject=_given(model.reject, default.reject),
+        tags=answers,
+    )
+
+
+def _stages(model: ScenarioModel, fleets: tuple[FleetPlan, ...]) -> tuple[Stage, ...]:
+    online = {fleet.name: 0 for fleet in fleets}
+    stages = []
+    for index, stage in enumerate(model.stages, start=1):
+        online = online | _online(stage, fleets)
+        stages.append(
+            Stage(
+                name=stage.name or f"stage-{index}",
+                duration=stage.duration,
+                online=online,
+                jump=bool(stage.jump),
+                measure=_given(stage.measure, True),
+            )
+        )
+    return tuple(stages)
+
+
+def _online(stage: StageModel, fleets: tuple[FleetPlan, ...]) -> dict[str, int]:
+    wanted = stage.online or {}
+    every = wanted.get(EVERY)
+    if every is None:
+        return {fleet.name: wanted[fleet.name].of(fleet.count) for fleet in fleets if fleet.name in wanted}
+    if every.share:
+        return {fleet.name: every.of(fleet.count) for fleet in fleets}
+    parts = split(int(every.value), [fleet.count for fleet in fleets])
+    return {fleet.name: part for fleet, part in zip(fleets, parts, strict=True)}
+
+
+def split(total: int, weights: list[int]) -> list[int]:
+    """Split *total* in proportion to *weights*, the rest to the largest remainders, the first of equal ones."""
+    shares = [Fraction(total * weight, sum(weights)) for weight in weights]
+    parts = [int(share) for share in shares]
+    remainders = sorted(range(len(weights)), key=lambda index: parts[index] - shares[index])
+    for index in remainders[: total - sum(parts)]:
+        parts[index] += 1
+    return parts
+
+
+__all__ = ["resolve", "resolved_yaml", "split"]

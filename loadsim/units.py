@@ -1,0 +1,147 @@
+"""Quantities with a unit, read from and written to text: "1h30m", "10%", "1500/h" <-> seconds, shares, per second.
+
+Units are mandatory. ``parse_*`` read what a person wrote, ``*_text`` write what ``parse_*`` reads back to the
+same float, ``format_*`` round for a person.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+_SECONDS = {"d": Fraction(86400), "h": Fraction(3600), "m": Fraction(60), "s": Fraction(1), "ms": Fraction(1, 1000)}
+_PER_SECOND = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+# At most 15 digits: more are beyond a float anyway, and no text can blow up into a giant integer.
+_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,20})?"
+DURATION_PATTERN = rf"(?=.)(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?"
+SHARE_PATTERN = rf"{_NUMBER}%"
+RATE_PATTERN = rf"{_NUMBER}/[smhd]"
+
+_DURATION = re.compile(DURATION_PATTERN)
+_PART = re.compile(rf"({_NUMBER})(ms|[dhms])")
+_SHARE = re.compile(SHARE_PATTERN)
+_RATE = re.compile(RATE_PATTERN)
+_BARE = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?")
+
+
+def parse_duration(text: str) -> float:
+    """Read a duration in seconds from days down to milliseconds: "2d", "1h30m", "250ms".
+
+    Raises:
+        ValueError: *text* is no duration; the message says what was expected.
+    """
+    if not _DURATION.fullmatch(text):
+        raise ValueError(_expected("a duration such as '30s', '5m' or '1h30m'", text))
+    return float(sum(Fraction(number) * _SECONDS[unit] for number, unit in _PART.findall(text)))
+
+
+def parse_share(text: str) -> float:
+    """Read a share between 0 and 1: "10%", "0.1%".
+
+    Raises:
+        ValueError: *text* is no share, or above 100%.
+    """
+    if not _SHARE.fullmatch(text):
+        raise ValueError(_expected("a share such as '10%' or '0.1%'", text))
+    share = Fraction(text[:-1]) / 100
+    if share > 1:
+        raise ValueError(f"expected a share of at most 100%, got {shown(text)}")
+    return float(share)
+
+
+def parse_rate(text: str) -> float:
+    """Read a rate per second: "200/s", "60/m", "0.5/h", "10/d".
+
+    Raises:
+        ValueError: *text* is no rate.
+    """
+    if not _RATE.fullmatch(text):
+        raise ValueError(_expected("a rate such as '200/s' or '0.5/h'", text))
+    number, unit = text.split("/")
+    return float(Fraction(number) / _PER_SECOND[unit])
+
+
+def duration_text(seconds: float) -> str:
+    """Write *seconds* so that `parse_duration` reads the same float."""
+    whole = round(seconds * 1000)
+    text = ""
+    for unit, size in _SECONDS.items():
+        number, whole = divmod(whole, int(size * 1000))
+        text += f"{number}{unit}" if number else ""
+    text = text or "0s"
+    return text if parse_duration(text) == seconds else f"{_plain(seconds)}s"
+
+
+def share_text(share: float) -> str:
+    """Write *share* so that `parse_share` reads the same float."""
+    rounded = f"{share * 100:.10g}"
+    if "e" not in rounded and parse_share(f"{rounded}%") == share:
+        return f"{rounded}%"
+    return f"{_plain(Fraction(repr(share)) * 100)}%"
+
+
+def rate_text(per_second: float) -> str:
+    """Write *per_second* in the unit that reads shortest, so that `parse_rate` reads the same float."""
+    candidates = [f"{_plain(per_second)}/s"]
+    for unit in ("s", "m", "h"):
+        size = _PER_SECOND[unit]
+        number = f"{per_second * size:.10g}"
+        if "e" not in number and parse_rate(f"{number}/{unit}") == per_second:
+            candidates.append(f"{number}/{unit}")
+    return min(candidates, key=len)
+
+
+def format_duration(seconds: float) -> str:
+    """Round *seconds* for a person: "0.4ms", "41ms", "1.2s", "1m30s", "2h05m"."""
+    if seconds < 0:
+        return f"-{format_duration(-seconds)}"
+    if seconds < 0.00095:
+        return f"{seconds * 1000:.1f}ms" if seconds else "0ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02}s"
+    return f"{minutes // 60}h{minutes % 60:02}m"
+
+
+def format_share(share: float) -> str:
+    """Round *share* for a person: "2.01%"."""
+    return f"{share * 100:.2f}%"
+
+
+def format_count(number: int) -> str:
+    """Group the digits of *number*: "4,987"."""
+    return f"{number:,}"
+
+
+def format_bytes(number: float) -> str:
+    """Round *number* bytes for a person, in powers of 1000: "512 B", "5.1 kB", "210 MB"."""
+    size, units = float(number), ["TB", "GB", "MB", "kB", "B"]
+    while size >= 999.5 and len(units) > 1:
+        size /= 1000
+        units.pop()
+    unit = units[-1]
+    return f"{size:.0f} {unit}" if unit == "B" or size >= 9.95 else f"{size:.1f} {unit}"
+
+
+def shown(text: str, longest: int = 60) -> str:
+    """Quote *text* for a message, cut where it is long, control characters escaped."""
+    return repr(text if len(text) <= longest else f"{text[:longest]}...")
+
+
+def _expected(what: str, text: str) -> str:
+    missing = "; the unit is missing" if _BARE.fullmatch(text) else ""
+    return f"expected {what}, got {shown(text)}{missing}"
+
+
+def _plain(number: float | Fraction) -> str:
+    """Write a number without an exponent; a float gets the shortest digits that read back to it."""
+    value = Fraction(repr(number)) if isinstance(number, float) else number
+    digits = 0
+    while value * 10**digits % 1:
+        digits += 1
+    scaled = int(value * 10**digits)
+    return f"{scaled // 10**digits}.{scaled % 10**digits:0{digits}}" if digits else str(scaled)

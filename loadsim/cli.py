@@ -48,7 +48,8 @@ class SubprotocolMode(enum.StrEnum):
 
 
 ScenarioFile = Annotated[
-    Path, typer.Argument(metavar="SCENARIO", help="The scenario, a YAML file.", show_default=False)
+    Path,
+    typer.Argument(metavar="SCENARIO", help="A YAML file, or the name of a shipped scenario.", show_default=False),
 ]
 
 
@@ -179,8 +180,9 @@ def csms(
 def _read(path: Path) -> Scenario:
     from loadsim.dialects import DIALECTS  # noqa: PLC0415
     from loadsim.scenario.read import read_scenario  # noqa: PLC0415
+    from loadsim.scenario.shipped import find_scenario  # noqa: PLC0415
 
-    return read_scenario(path, os.environ, actions=DIALECTS["1.6"].actions)
+    return read_scenario(find_scenario(path), os.environ, actions=DIALECTS["1.6"].actions)
 
 
 def _duration(option: str, text: str) -> float:

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 import trio
@@ -25,6 +25,7 @@ from loadsim.csms.options import ServerOptions
 from loadsim.csms.process import EmbeddedProcess
 from loadsim.errors import PreflightFailed
 from loadsim.metrics.thresholds import Check, parse
+from loadsim.output.console import ConsoleOutput
 from loadsim.output.progress import Progress
 from loadsim.output.run_folder import RunFolder
 from loadsim.output.summary import build_summary
@@ -35,23 +36,11 @@ from loadsim.workers.protocol import End, Go, Prepare, Ready, Report
 _REFRESH: Final = 0.25
 _READY_TIMEOUT: Final = 60.0
 _LAST_WORDS: Final = 15.0
+_LAST_WORDS_EACH: Final = 0.003
 _SILENT_AFTER: Final = 5.0
 _ALL_REFUSED_FOR: Final = 2.0
 _NOTHING_OPENED_FOR: Final = 10.0
 _DRAWN_EVERY: Final = 2  # refreshes
-
-
-class Screen(Protocol):
-    """What shows the run while it goes on."""
-
-    def __enter__(self) -> Screen:
-        """Begin to show."""
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the terminal as it was."""
-
-    def refresh(self) -> None:
-        """Show the run as it is now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +52,7 @@ class RunOptions:
     graceful_stop: float
     scenario_text: str
     resolved_text: str
-    make_screen: Callable[[Progress], Screen]
+    make_screen: Callable[[Progress], ConsoleOutput]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +98,13 @@ class _Conductor:
         self._first_refusal: float | None = None
         self._gone: set[int] = set()
         self._at_once = trio.CancelScope()
+        # Closing takes a while with many connections.
+        self._last_words = _LAST_WORDS + _LAST_WORDS_EACH * plan.charge_points
 
     async def run(self) -> Finished:
         self._folder.write_scenario(self._options.scenario_text, self._options.resolved_text)
         self._write_run(exit_code=None)
-        record = None
+        record, failure = None, None
         try:
             with self._at_once:
                 async with trio.open_nursery() as nursery:
@@ -122,12 +113,14 @@ class _Conductor:
                     await self._watch()
                     nursery.cancel_scope.cancel()
         except* PreflightFailed as group:
-            raise _first(group) from None
+            failure = _first(group)  # raised within except*, it would be in a group again
         finally:
             for worker in self._workers:
                 worker.kill()
             if self._embedded is not None:
                 record = await self._embedded.end()
+        if failure is not None:
+            raise failure
         return self._finish(record)
 
     # Before the run.
@@ -164,7 +157,8 @@ class _Conductor:
 
     async def _start_embedded(self) -> None:
         if self._plan.embedded is not None:
-            options = ServerOptions(seed=self._plan.seed, behaviour=self._plan.embedded)
+            password = self._plan.target.password
+            options = ServerOptions(seed=self._plan.seed, password=password, behaviour=self._plan.embedded)
             self._embedded = await EmbeddedProcess.start(options, self._folder.log)
 
     async def _start_worker(self, nursery: trio.Nursery, shard: int) -> None:
@@ -209,7 +203,7 @@ class _Conductor:
     async def _watch(self) -> None:
         """Feed the outputs until every worker has ended; no worker can hold up the end for ever."""
         progress = self._progress
-        deadline = self._plan.duration + self._options.graceful_stop + _LAST_WORDS
+        deadline = self._plan.duration + self._options.graceful_stop + self._last_words
         with ExitStack() as stack:
             screen = stack.enter_context(self._options.make_screen(progress))
             beat = 0
@@ -233,7 +227,7 @@ class _Conductor:
             screen.refresh()
         for worker in self._workers:
             if worker.shard not in self._gone:
-                self._lose(worker.shard, f"said nothing more {_LAST_WORDS:g} s after the run's end")
+                self._lose(worker.shard, f"said nothing more {self._last_words:.0f} s after the run's end")
                 worker.kill()
 
     def _look_for_silence(self) -> None:

@@ -19,6 +19,7 @@ from loadsim.scenario.shard import members
 _TICK: Final = 0.010
 _DRAIN_POLL: Final = 0.005
 _CLOSING_TIME: Final = 5.0
+_CLOSING_TIME_EACH: Final = 0.002
 
 
 class Member(NamedTuple):
@@ -40,6 +41,8 @@ class Fleet:
         self._tags = {fleet.name: tag_pool(plan, fleet) for fleet in plan.fleets}
         self._charge_points: dict[int, ChargePoint] = {}
         self._ending = trio.Event()
+        self.ended = trio.Event()
+        """Set when nothing is measured any more: connections are being closed."""
         self.online_end = 0
         """Charge points online just before the end."""
         self.started = 0
@@ -61,6 +64,11 @@ class Fleet:
     def elapsed(self) -> float:
         """Seconds since the run began."""
         return self._context.clock.elapsed
+
+    @property
+    def connections(self) -> int:
+        """Connections open now."""
+        return self._context.connections
 
     def end(self) -> None:
         """End the run now, as at its planned end."""
@@ -120,9 +128,10 @@ class Fleet:
             tags=self._tags[fleet.name],
         )
         self._charge_points[member.number] = charge_point
-        for since, _ in member.intervals:
+        for since, until in member.intervals:
             await self._context.sleep_until(since)
-            await charge_point.live()
+            if self._context.clock.elapsed < until:  # else the last answer of the interval before came too late
+                await charge_point.live()
         del self._charge_points[member.number]
 
     async def _measure_lateness(self) -> None:
@@ -152,9 +161,12 @@ class Fleet:
         with trio.move_on_after(min(longest, graceful_stop)):
             while context.open_calls:  # noqa: ASYNC110 - the hot path counts; it need not wake anyone
                 await trio.sleep(_DRAIN_POLL)
-        for charge_point in list(self._charge_points.values()):
+        context.drained_at = context.clock.elapsed
+        self.ended.set()
+        charge_points = list(self._charge_points.values())
+        for charge_point in charge_points:
             charge_point.abandon()
-        with trio.move_on_after(_CLOSING_TIME):
+        with trio.move_on_after(_CLOSING_TIME + _CLOSING_TIME_EACH * len(charge_points)):
             while self._charge_points:  # noqa: ASYNC110 - see above
                 await trio.sleep(_DRAIN_POLL)
 

@@ -22,6 +22,7 @@ from loadsim.preflight import check_machine, default_workers
 from loadsim.scenario.plan import Plan
 from loadsim.scenario.read import read_scenario
 from loadsim.scenario.resolve import resolve, resolved_yaml
+from loadsim.scenario.shipped import find_scenario
 from loadsim.units import format_count, format_duration
 
 
@@ -42,7 +43,7 @@ def run(
         UsageError: the scenario or the results folder is no good; nothing was sent.
         PreflightFailed: the run could not begin.
     """
-    scenario = read_scenario(path, os.environ, actions=DIALECTS["1.6"].actions)
+    scenario = read_scenario(find_scenario(path), os.environ, actions=DIALECTS["1.6"].actions)
     plan = resolve(scenario, seed=seed)
     workers = workers or default_workers(plan)
     check_machine(plan, workers)

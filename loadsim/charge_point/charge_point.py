@@ -21,7 +21,7 @@ from loadsim.metrics.calls import CallSeries
 from loadsim.ocpp import frame
 from loadsim.ocpp.action import Action, InvalidPayload, Verdict, encode_payload
 from loadsim.ocpp.frame import Call
-from loadsim.ocpp.rpc import Rpc, Stray
+from loadsim.ocpp.rpc import AskedBadly, Rpc, Stray
 
 # A CSMS may have one unanswered CALL (section 4.1.1); more than these are a flood, and only counted.
 _MOST_ANSWERS_AT_A_TIME: Final = 32
@@ -35,7 +35,9 @@ class ChargePoint:
     __slots__ = (
         "_answering",
         "_doing",
+        "_linked_at_stop",
         "_living",
+        "_online_since",
         "_rpc",
         "_state",
         "_turn",
@@ -100,6 +102,8 @@ class ChargePoint:
         self._rpc = Rpc(f"{context.run_id}{number:x}-", any_id_answers=settings.framing == "object")
         self._turn = trio.Lock()
         self._state: State = ""
+        self._online_since = 0.0
+        self._linked_at_stop = False
         self._doing: trio.CancelScope | None = None
         self._living: trio.CancelScope | None = None
         self._answering = 0
@@ -132,6 +136,7 @@ class ChargePoint:
         if self.stopped_at is None:
             ended_at = self.context.ended_at
             self.stopped_at = self.context.clock.elapsed if ended_at is None else ended_at
+            self._linked_at_stop = self._is_linked
         for scope in (self._living, self._doing):
             if scope is not None:
                 scope.cancel()
@@ -147,7 +152,18 @@ class ChargePoint:
         """Whether `stop` was called."""
         return self.stopped_at is not None
 
+    @property
+    def _over_at(self) -> float | None:
+        """When things ceased to fall due, in seconds of the run; None while they still do."""
+        return self.context.ended_at if self.stopped_at is None else self.stopped_at
+
+    @property
+    def _is_linked(self) -> bool:
+        return self.link is not None and self.link.lost is None
+
     async def _do_for_life(self) -> None:
+        if self.stopping:
+            return  # stopped before it could begin
         with trio.CancelScope() as self._living:
             await self.dialect.living(self)
 
@@ -156,14 +172,13 @@ class ChargePoint:
         backoff = self.settings.reconnect
         failures = 0
         while not self.stopping:
-            begun = self.context.clock.elapsed
             async with trio.open_nursery() as nursery:
                 await self._connection(nursery)
                 nursery.cancel_scope.cancel()
             if self.stopping:
                 return
             # A CSMS that closes what it just opened must see a growing wait too.
-            lasted = self.context.clock.elapsed - begun >= backoff.first and self._state == "online"
+            lasted = self._state == "online" and self.context.clock.elapsed - self._online_since >= backoff.first
             failures = 1 if lasted else failures + 1
             self._enter("backing_off")
             with trio.CancelScope() as self._doing:
@@ -175,33 +190,38 @@ class ChargePoint:
         self._enter("booting")
         link = None
         with trio.CancelScope() as self._doing:
-            if self.context.ended_at is not None:
-                await trio.sleep_forever()  # no connection is due any more; `stop` comes soon
             link = await self._connect(nursery)
             if link is not None:
                 await self.dialect.connected(self)
         if link is None:
             return
         if link.lost is None:
-            async with self._turn:  # the open call, of whichever behaviour, has its answer first
-                self.link = None
+            await self._turn.acquire()  # the open call, of whichever behaviour, has its answer first
+            self._turn.release()
+        self.link = None
+        if link.lost is None:
             self.context.recorder.counters["connections.closed"] += 1
             await link.transport.aclose()
         else:
-            self.link = None
             self._count_lost(link.lost)
             await link.transport.abort()
+        self.context.connections -= 1
 
     async def _connect(self, nursery: trio.Nursery) -> Link | None:
         recorder = self.context.recorder
         async with self.context.throttle:
+            if self.context.ended_at is not None:
+                await trio.sleep_forever()  # no connection is due any more; `stop` comes soon
             recorder.counters["connections.attempted"] += 1
+            self.context.connections += 1
             try:
                 transport = await self.context.connector.connect(nursery, self)
             except ConnectFailed as failed:
+                self.context.connections -= 1
                 self._count_refused(failed)
                 return None
             except trio.Cancelled:
+                self.context.connections -= 1
                 recorder.counters["connections.abandoned"] += 1
                 raise
         recorder.counters["connections.opened"] += 1
@@ -216,10 +236,12 @@ class ChargePoint:
         return link
 
     async def _read(self, nursery: trio.Nursery, link: Link) -> None:
-        def asked(call: Call) -> None:
+        def asked(call: Call | AskedBadly) -> None:
             if self._answering < _MOST_ANSWERS_AT_A_TIME:
+                self._answering += 1
                 nursery.start_soon(self._answer, link, call)
             else:
+                self.context.recorder.counters["commands.overflow.received"] += 1
                 self.context.recorder.counters["commands.overflow.ignored"] += 1
 
         await link.read(asked, self._stray)
@@ -263,13 +285,13 @@ class ChargePoint:
             CallFailed: no valid answer, or not sent at all (cause "skipped_offline").
         """
         context = self.context
-        if context.ended_at is not None and due > context.ended_at:
-            await trio.sleep_forever()  # not due any more; `stop` comes soon
+        if self._over_at is not None and due > self._over_at:
+            await trio.sleep_forever()  # not due any more; the end of this task comes soon
         series = context.recorder.series(context.stage_at(due), action.name, tag_class)
         series.planned += 1
         try:
             await self._turn.acquire()
-            if context.ended_at is not None:
+            if self._over_at is not None:
                 self._turn.release()
                 await trio.sleep_forever()
         except trio.Cancelled:
@@ -333,23 +355,43 @@ class ChargePoint:
 
     def leave_unsent(self, action: Action, dues: Iterable[float], tag_class: str = "") -> None:
         """Count calls that fell due and will not be sent: the charge point stops, or lost its connection."""
+        over_at = self._over_at
         for due in dues:
+            if over_at is not None and due > over_at:
+                continue  # nothing falls due any more
             series = self.context.recorder.series(self.context.stage_at(due), action.name, tag_class)
             series.planned += 1
             self._never_sent(series, due)
 
     def _never_sent(self, series: CallSeries, due: float) -> None:
-        ending = self.stopping or self.context.ended_at is not None
-        if ending and self.link is not None and self.link.lost is None:
+        # Of a charge point that stops, what counts is how it was then: its link ends while its tasks do.
+        linked = self._linked_at_stop if self.stopping else self._is_linked
+        if self._over_at is not None and linked:
             series.waiting_at_end += 1
-            series.response.append(self.context.clock.elapsed - due)
+            drained_at = self.context.drained_at
+            series.response.append((self.context.clock.elapsed if drained_at is None else drained_at) - due)
         else:
             series.skipped_offline += 1
 
     # Calls of the CSMS.
 
-    async def _answer(self, link: Link, call: Call) -> None:
+    async def _answer(self, link: Link, call: Call | AskedBadly) -> None:
         """Answer a call from the CSMS; in a task of its own, so that the reader never waits for it."""
+        try:
+            if isinstance(call, AskedBadly):
+                await self._refuse(link, call)
+            else:
+                await self._obey(link, call)
+        except (ConnectionLost, CallFailed):
+            return  # counted where the connection ends, and where the call failed
+        finally:
+            self._answering -= 1
+
+    async def _refuse(self, link: Link, call: AskedBadly) -> None:
+        if self.dialect.answers(self):
+            await link.send(frame.encode_error(call.id, "FormationViolation", call.reason))
+
+    async def _obey(self, link: Link, call: Call) -> None:
         counters = self.context.recorder.counters
         action = self.dialect.actions.get(call.action)
         name = call.action if action is not None else "unknown"
@@ -358,28 +400,15 @@ class ChargePoint:
         if reply is None:
             counters[f"commands.{name}.ignored"] += 1
             return
-        self._answering += 1
-        try:
-            if isinstance(reply, Reply):
-                if action is not None and action.verdict(reply.response) is Verdict.REJECTED:
-                    counters[f"commands.{name}.refused"] += 1
-                await link.send(frame.encode_result(call.id, encode_payload(reply.response)))
-            else:
-                counters[f"commands.{name}.refused"] += 1
-                await link.send(frame.encode_error(call.id, *reply))
-        except ConnectionLost:
-            return  # counted where the connection ends
-        finally:
-            self._answering -= 1
-        if isinstance(reply, Reply) and reply.then is not None:
-            await self._follow_up(reply)
-
-    async def _follow_up(self, reply: Reply) -> None:
-        assert reply.then is not None
-        try:
+        if not isinstance(reply, Reply):
+            counters[f"commands.{name}.refused"] += 1
+            await link.send(frame.encode_error(call.id, *reply))
+            return
+        if action is not None and action.verdict(reply.response) is Verdict.REJECTED:
+            counters[f"commands.{name}.refused"] += 1
+        await link.send(frame.encode_result(call.id, encode_payload(reply.response)))
+        if reply.then is not None:
             await reply.then(self)
-        except CallFailed:
-            return  # counted where it failed
 
     def _reply(self, call: Call, action: Action | None) -> Reply | tuple[str, str] | None:
         """Return a reply, a CALLERROR's code and description, or None: not to be answered at all."""
@@ -397,6 +426,7 @@ class ChargePoint:
 
     def online(self) -> None:
         """Say that the socket is open and the boot accepted."""
+        self._online_since = self.context.clock.elapsed
         self._enter("online")
 
     def _enter(self, state: State) -> None:

@@ -29,8 +29,14 @@ class Clock:
         return self._zero + elapsed
 
     def wall(self, offset: float = 0.0) -> datetime:
-        """Return the time of day in UTC; *offset* in seconds is what a charge point learnt from its CSMS."""
-        return self._wall + timedelta(seconds=self.elapsed + offset)
+        """Return the time of day in UTC; *offset* in seconds is what a charge point learnt from its CSMS.
+
+        A CSMS may name a time at either end of the calendar: there the clock stands still.
+        """
+        try:
+            return self._wall + timedelta(seconds=self.elapsed + offset)
+        except OverflowError:
+            return (datetime.max if offset > 0 else datetime.min).replace(tzinfo=UTC)
 
 
 class Throttle:
@@ -75,10 +81,14 @@ class Context:
         self.run_id = run_id
         self.states: Counter[str] = Counter()
         """How many charge points are "booting", "online" or "backing_off" now."""
+        self.connections = 0
+        """Connections open or being opened."""
         self.open_calls = 0
         """Calls that are sent and not ended."""
         self.ended_at: float | None = None
         """The end of the run, planned or asked for, in its seconds: what falls due later is not due."""
+        self.drained_at: float | None = None
+        """When the open calls had ended: the waits of what was not sent end here."""
 
     async def sleep_until(self, due: float) -> None:
         """Sleep until *due*, in seconds of the run, and record how late the wake-up was."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import math
 import random
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,12 +15,10 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketReque
 from loadsim.csms import conversation, handshake
 from loadsim.csms.options import ServerOptions
 from loadsim.csms.record import ServerCounts
-from loadsim.errors import UsageError
+from loadsim.csms.sockets import WatchedStream, listen, url_of
 from loadsim.ocpp.frame import Call, CallError
 from loadsim.v16.central import Central, ChargePointSession
 
-BACKLOG: Final = 4096
-MAX_PORT: Final = 65535
 MAX_MESSAGE_SIZE: Final = 1 << 20
 HANDSHAKE_TIMEOUT: Final = 10.0
 """Seconds from the TCP connection to a complete request."""
@@ -31,30 +28,6 @@ MAX_DELAYED: Final = 100
 """Answers of one connection that wait for their latency at a time; OCPP allows one open call."""
 
 _OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-
-
-class _Watched(trio.abc.Stream):
-    """A stream that tells when it ends: the library waits for a request even when none can come any more."""
-
-    def __init__(self, stream: trio.SocketStream, ended: Callable[[], None]) -> None:
-        self._stream = stream
-        self._ended = ended
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        data = await self._stream.receive_some(max_bytes)
-        if not data:
-            self._ended()
-        return data
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def aclose(self) -> None:
-        self._ended()
-        await self._stream.aclose()
 
 
 class _Connection:
@@ -148,7 +121,7 @@ class Server:
         with trio.move_on_after(HANDSHAKE_TIMEOUT) as opening:
             self._opening.add(opening)
             try:
-                watched = _Watched(stream, opening.cancel)
+                watched = WatchedStream(stream, opening.cancel)
                 request = await wrap_server_stream(nursery, watched, max_message_size=MAX_MESSAGE_SIZE)
             finally:
                 self._opening.discard(opening)
@@ -241,9 +214,9 @@ async def serve(
     Raises:
         UsageError: it cannot listen there.
     """
-    listeners = await _listen(options)
+    listeners = await listen(options.host, options.port)
     try:
-        server = Server(options, central, _url(listeners[0]))
+        server = Server(options, central, url_of(listeners[0]))
         stopping = trio.Event()
         async with trio.open_nursery() as nursery:
             connections = await nursery.start(_hold, server, stopping)
@@ -267,23 +240,3 @@ async def _hold(server: Server, stopping: trio.Event, *, task_status: trio.TaskS
             await stopping.wait()
             server.close_all(1001, "the CSMS ends")
             connections.cancel_scope.deadline = trio.current_time() + LINGER
-
-
-async def _listen(options: ServerOptions) -> list[trio.SocketListener]:
-    if not 0 <= options.port <= MAX_PORT:  # some systems' getaddrinfo would take it modulo 65536
-        raise UsageError(f"cannot listen on port {options.port}: expected 0 (any free one) to {MAX_PORT}")
-    try:
-        listeners = await trio.open_tcp_listeners(options.port, host=options.host, backlog=BACKLOG)
-    except OSError as error:
-        reason = error.strerror or error
-        raise UsageError(f"cannot listen on {options.host}, port {options.port}: {reason}") from error
-    if options.port == 0:  # each listener of a name with several addresses has got a port of its own
-        for listener in listeners[1:]:
-            await listener.aclose()
-        del listeners[1:]
-    return listeners
-
-
-def _url(listener: trio.SocketListener) -> str:
-    host, port = listener.socket.getsockname()[:2]
-    return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"

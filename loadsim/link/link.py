@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 
 import msgspec
 import trio
@@ -81,17 +80,20 @@ class Link:
                 waiting.sent = True
                 await waiting.woken.wait()
             except ConnectionLost as error:
+                self.lost = self.lost or error
                 waiting.failure = waiting.failure or f"connection_lost {error}"
             finally:
                 self._open = None
-        if not waiting.sent:
-            await self._transport.abort()  # part of the text may be out: nothing can follow it
+                if waiting.answer is None:
+                    self._rpc.give_up()  # before anything waits: the reader must not take an answer to it any more
+        if not waiting.sent:  # part of the text may be out: nothing can follow it
+            self.lost = self.lost or ConnectionLost(reason="a message could not be sent to its end")
+            await self._transport.abort()
         return self._outcome(waiting, timeout)
 
     def _outcome(self, waiting: _OpenCall, timeout: float) -> tuple[msgspec.Raw, float, str]:
         answer = waiting.answer
         if answer is None:
-            self._rpc.give_up()
             cause, _, detail = (waiting.failure or f"timeout no answer within {timeout:g} s").partition(" ")
             raise CallFailed(cause, detail, at=trio.current_time())
         at, text = waiting.answered_at, waiting.text
@@ -108,13 +110,13 @@ class Link:
         Raises:
             ConnectionLost: the connection has ended.
         """
-        self._counters["messages.sent"] += 1
-        self._counters["bytes.sent"] += _size(text)
         self.last_traffic = trio.current_time()
         await self._transport.send(text)
+        self._counters["messages.sent"] += 1
+        self._counters["bytes.sent"] += _size(text)
 
     async def read(
-        self, asked: Callable[[Call], None], stray: Callable[[Stray, str | bytes], None]
+        self, asked: Callable[[Call | AskedBadly], None], stray: Callable[[Stray, str | bytes], None]
     ) -> ConnectionLost:
         """Read until the connection ends; wake the open call, hand calls from the CSMS to *asked*."""
         while True:
@@ -134,7 +136,7 @@ class Link:
                 asked(event.call)
             elif isinstance(event, AskedBadly):
                 stray(Stray("malformed", event.reason), text)
-                await self._refuse(event)
+                asked(event)
             else:
                 stray(event, text)
 
@@ -151,11 +153,6 @@ class Link:
         waiting.answered_at = self.last_traffic
         waiting.text = text
         waiting.woken.set()
-
-    async def _refuse(self, event: AskedBadly) -> None:
-        # A CSMS that does not read must not stop the reader for long; of a lost connection the next receive tells.
-        with trio.move_on_after(1.0), suppress(ConnectionLost):
-            await self.send(frame.encode_error(event.id, "FormationViolation", event.reason))
 
 
 def _size(message: str | bytes) -> int:

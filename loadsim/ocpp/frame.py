@@ -106,7 +106,7 @@ def decode(text: str | bytes) -> Frame:
         parts = _decode_array(text)
     except msgspec.ValidationError as error:
         raise MalformedFrame("not a JSON array") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise MalformedFrame(f"not JSON: {error}") from error
     kind = bytes(parts[0]) if parts else b""
     if kind == b"3" and len(parts) == 3:

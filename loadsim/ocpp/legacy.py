@@ -63,7 +63,7 @@ def decode_call(text: str) -> Call:
     """
     try:
         content = _decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise MalformedFrame(f"not JSON: {error}") from error
     try:
         envelope = msgspec.convert(content, _Envelope)

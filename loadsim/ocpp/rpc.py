@@ -15,6 +15,7 @@ from loadsim.ocpp import frame
 from loadsim.ocpp.frame import Call, CallError, CallResult, MalformedFrame
 
 _LATE_IDS_KEPT: Final = 32
+_PREFIX_LENGTH: Final = 24  # leaves 12 hexadecimal digits of the 36 characters to the count
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
@@ -61,10 +62,11 @@ class Rpc:
         """Begin with nothing open.
 
         Args:
-            prefix: begins every id; distinct for each charge point of a run and for each run.
+            prefix: begins every id; distinct for each charge point of a run and for each run. Of a long one
+                the end is used.
             any_id_answers: take an answer under any id for the one open call, as the legacy framing does.
         """
-        self._prefix = prefix
+        self._prefix = prefix[-_PREFIX_LENGTH:]
         self._any_id_answers = any_id_answers
         self._count = 0
         self._open_id: str | None = None
@@ -108,13 +110,21 @@ class Rpc:
             return self._receive_malformed(error)
         if isinstance(received, Call):
             return Asked(received)
-        if self._open_id is not None and (received.id == self._open_id or self._any_id_answers):
+        if self._answers_open_call(received.id):
             self._open_id = None
             return Answered(received)
         return self._stray(received.id)
 
+    def _answers_open_call(self, message_id: str | None) -> bool:
+        if self._open_id is None:
+            return False
+        if message_id == self._open_id:
+            return True
+        # Under any id, but not under that of another call: a late answer is known for what it is.
+        return self._any_id_answers and not (message_id is not None and self._was_used(message_id))
+
     def _receive_malformed(self, error: MalformedFrame) -> Event:
-        if error.id is not None and error.kind in (3, 4) and error.id == self._open_id:
+        if error.kind in (3, 4) and self._answers_open_call(error.id):
             self._open_id = None
             return Spoilt(error.reason)
         if error.id is not None and error.kind == 2:

@@ -31,9 +31,7 @@ _PER_SECOND: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def clean(text: str) -> str:
     """Make text from outside harmless: what a terminal would obey, and line ends, become escapes."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
-    )
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def cut(text: str, width: int) -> str:
@@ -79,7 +77,7 @@ def table(columns: Sequence[Column], width: int, *, indent: int = 0, gap: int = 
         kept.remove(max(kept, key=lambda each: each[0].drop))
     first, first_width = kept[0]
     kept[0] = first, max(first_width - max(_total(kept, indent, gap) - width, 0), min(first_width, 8))
-    lines = [Text(" " * indent, no_wrap=True, overflow="crop", end="") for _ in range(len(first.cells) + 1)]
+    lines = [Text(" " * indent, no_wrap=True, overflow="crop") for _ in range(len(first.cells) + 1)]
     for position, (column, column_width) in enumerate(kept):
         contents = [Text(column.header, style=QUIET), *column.cells]
         for line, content in zip(lines, contents, strict=True):
@@ -109,7 +107,7 @@ def _append_cell(line: Text, content: str | Text, width: int, *, right: bool) ->
 
 def labelled(label: str, items: Sequence[str | Text], width: int, *, label_width: int = 15) -> Text:
     """Put *items* behind a label; items for which there is no room are left out, the first is cut."""
-    line = Text(label.ljust(label_width), style="", no_wrap=True, overflow="crop", end="")
+    line = Text(label.ljust(label_width), style="", no_wrap=True, overflow="crop")
     line.stylize(QUIET, 0, len(label))
     for position, item in enumerate(items):
         text = item if isinstance(item, Text) else Text(item)
@@ -128,7 +126,7 @@ def labelled(label: str, items: Sequence[str | Text], width: int, *, label_width
 def wrapped(text: str, width: int, *, indent: int = 2, style: str = "") -> list[Text]:
     """Break cleaned *text* into indented lines of at most *width* cells."""
     lines = textwrap.wrap(clean(text), max(width - indent, 20), break_on_hyphens=False) or [""]
-    return [Text(" " * indent + line, style=style, no_wrap=True, end="") for line in lines]
+    return [Text(" " * indent + line, style=style, no_wrap=True) for line in lines]
 
 
 def duration(seconds: float | None) -> str:

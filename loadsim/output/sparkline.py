@@ -64,7 +64,7 @@ class RecentPercentiles:
         values = self._values.get(name)
         if values is None:
             # An action that comes later has a gap for each slice before, so that all rows end at the same time.
-            values = self._values[name] = deque([None] * self._slices, maxlen=_SLICES)
+            values = self._values[name] = deque([None] * min(self._slices, _SLICES), maxlen=_SLICES)
         values.append(slice_only.percentile(95))
 
 
@@ -79,6 +79,5 @@ def sparkline(values: Sequence[float | None]) -> str:
         return ""
     top = max(*known, 2 * statistics.median(known), 1e-9)
     return "".join(
-        " " if value is None else _LEVELS[min(int(value / top * len(_LEVELS)), len(_LEVELS) - 1)]
-        for value in values
+        " " if value is None else _LEVELS[min(int(value / top * len(_LEVELS)), len(_LEVELS) - 1)] for value in values
     )

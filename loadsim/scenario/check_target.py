@@ -50,7 +50,7 @@ def _check_auth(auth: AuthModel, places: Places, folder: Path) -> str | None:
         try:
             return _check_characters(read_password(path), "password_file", places)
         except ValueError as error:
-            places.report((*_AUTH, "password_file"), f"{shown(str(path))} {error}")
+            places.report((*_AUTH, "password_file"), f"{shown(str(path), 300)} {error}")
     return None
 
 
@@ -67,10 +67,10 @@ def _check_ca(path: Path, places: Places) -> None:
     try:
         text = read_file(path, 16 * 1024 * 1024)
     except ValueError as error:
-        places.report((*_AUTH, "ca"), f"{shown(str(path))} {error}")
+        places.report((*_AUTH, "ca"), f"{shown(str(path), 300)} {error}")
         return
     if "-----BEGIN" not in text:
-        places.report((*_AUTH, "ca"), f"{shown(str(path))} is no PEM file (-----BEGIN CERTIFICATE-----)")
+        places.report((*_AUTH, "ca"), f"{shown(str(path), 300)} is no PEM file (-----BEGIN CERTIFICATE-----)")
 
 
 def _check_characters(password: str, key: str, places: Places) -> str:

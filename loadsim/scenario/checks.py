@@ -14,7 +14,7 @@ from loadsim.scenario.files import read_identities, read_tags
 from loadsim.scenario.model import EVERY, MOST_CHARGE_POINTS, FleetModel, ScenarioModel, StageModel, TagClassModel
 from loadsim.scenario.model_fields import Amount
 from loadsim.scenario.patterns import id_problem, only_id, placeholders, tag_problem
-from loadsim.scenario.places import Path_, Places, unknown
+from loadsim.scenario.places import KeyPath, Places, unknown
 from loadsim.scenario.plan import Identity
 from loadsim.units import format_count, shown
 
@@ -51,14 +51,14 @@ def check(
     _check_thresholds(model, places, actions)
 
 
-def load(read: Callable[[Path, Callable[..., None]], _T], folder: Path, places: Places, path: Path_) -> _T | None:
+def load(read: Callable[[Path, Callable[..., None]], _T], folder: Path, places: Places, path: KeyPath) -> _T | None:
     """Read the file named at *path* with *read*, or report why not."""
     _, node, _ = places.find(path)
     name = folder / str(node.value)
     try:
         return read(name, places.report_file)
     except ValueError as error:
-        places.report(path, f"{shown(str(name))} {error}")
+        places.report(path, f"{shown(str(name), 300)} {error}")
         return None
 
 
@@ -70,7 +70,7 @@ def _check_tag_classes(model: ScenarioModel, places: Places, folder: Path, found
             ("id_tags",), "expected at least one tag class, such as drivers: {count: 100, pattern: 'TAG{n:05}'}"
         )
     for name, tag_class in model.id_tags.items():
-        path: Path_ = ("id_tags", name)
+        path: KeyPath = ("id_tags", name)
         if tag_class.file is not None and tag_class.pattern is not None:
             places.report((*path, "pattern"), "give either a file or a pattern", key=True)
         elif tag_class.file is not None:
@@ -94,7 +94,7 @@ def _check_fleets(model: ScenarioModel, places: Places, folder: Path, found: Fou
         places.report(("fleets",), "expected at least one fleet, such as demo: {count: 10}")
     counts: dict[str, int] = {}
     for name, fleet in model.fleets.items():
-        path: Path_ = ("fleets", name)
+        path: KeyPath = ("fleets", name)
         longest = _check_ids(places, folder, name, fleet, found)
         counts |= _fleet_count(places, name, fleet, found)
         _check_serials(places, path, fleet, longest)
@@ -106,6 +106,7 @@ def _check_fleets(model: ScenarioModel, places: Places, folder: Path, found: Fou
         places.report(
             ("fleets",), f"at most {MOST_CHARGE_POINTS:,} charge points, got {sum(counts.values()):,}", key=True
         )
+        return counts
     _check_collisions(places, "fleets", "identity", _all_ids(model, places, found), str)
     return counts
 
@@ -122,7 +123,7 @@ def _fleet_count(places: Places, name: str, fleet: FleetModel, found: Found) -> 
 
 def _check_ids(places: Places, folder: Path, name: str, fleet: FleetModel, found: Found) -> int:
     """Check a fleet's identities; return the length of the longest."""
-    path: Path_ = ("fleets", name)
+    path: KeyPath = ("fleets", name)
     file = fleet.id.file if fleet.id is not None else None
     pattern = id_pattern(fleet)
     if fleet.id is not None and file is None and fleet.id.pattern is None and not places.broken(*path, "id"):
@@ -148,13 +149,13 @@ def id_pattern(fleet: FleetModel) -> str:
     return DEFAULT_ID if fleet.id is None or fleet.id.pattern is None else fleet.id.pattern
 
 
-def _check_count(places: Places, path: Path_, count: int | None, rows: int, what: str) -> None:
+def _check_count(places: Places, path: KeyPath, count: int | None, rows: int, what: str) -> None:
     if count is not None and count > rows:
         places.report((*path, "count"), f"the file has only {rows:,} {what}, got {count:,}")
 
 
 def _check_pattern(
-    places: Places, path: Path_, key: str, pattern: str, count: int | None, allowed: Collection[str]
+    places: Places, path: KeyPath, key: str, pattern: str, count: int | None, allowed: Collection[str]
 ) -> str | None:
     """Check a pattern of ids or tags; return its last, and so longest, value."""
     try:
@@ -169,7 +170,7 @@ def _check_pattern(
     return pattern.format(n=count or 1, fleet=path[-1])
 
 
-def _check_serials(places: Places, path: Path_, fleet: FleetModel, longest: int) -> None:
+def _check_serials(places: Places, path: KeyPath, fleet: FleetModel, longest: int) -> None:
     for key in ("serial", "box_serial", "meter_serial"):
         text = getattr(fleet.boot, key, None)
         if text is None:
@@ -186,7 +187,7 @@ def _check_serials(places: Places, path: Path_, fleet: FleetModel, longest: int)
             )
 
 
-def _check_shares(model: ScenarioModel, places: Places, path: Path_, fleet: FleetModel) -> None:
+def _check_shares(model: ScenarioModel, places: Places, path: KeyPath, fleet: FleetModel) -> None:
     if fleet.tags is None:
         return
     classes = tag_class_names(model, places)
@@ -223,9 +224,10 @@ def _check_users(model: ScenarioModel, places: Places, found: Found) -> None:
 
 def _has_colon(pattern: str) -> bool:
     try:
-        return bool(placeholders(pattern, ("n", "fleet"))) and ":" in pattern.format(n=1, fleet="")
+        placeholders(pattern, ("n", "fleet"))
     except ValueError:
         return False
+    return ":" in pattern.format(n=1, fleet="")
 
 
 def _check_stages(model: ScenarioModel, places: Places, kept: list[int], counts: dict[str, int]) -> None:
@@ -234,12 +236,13 @@ def _check_stages(model: ScenarioModel, places: Places, kept: list[int], counts:
             places.report(("stages",), "expected at least one stage, such as {for: 30s, online: 100%}")
         return
     fleets = places.keys("fleets")
-    names = stage_names(places)
-    for index, name in enumerate(names):
-        if name in names[:index]:
+    names: set[str] = set()
+    for index, name in enumerate(stage_names(places)):
+        if name in names:
             places.report(("stages", index, "name"), f"two stages are named {shown(name)}")
+        names.add(name)
     for index, stage in zip(kept, model.stages, strict=True):
-        path: Path_ = ("stages", index)
+        path: KeyPath = ("stages", index)
         if stage.duration == 0 and not stage.jump:
             places.report((*path, "for"), "a stage of 0s cannot ramp; give it time, or jump: true")
         if stage.jump and stage.online is None and not places.broken(*path, "online"):
@@ -253,10 +256,12 @@ def _check_stages(model: ScenarioModel, places: Places, kept: list[int], counts:
         places.report(("stages",), "no stage brings a charge point online; give one 'online: 100%'", key=True)
 
 
-def _check_online(places: Places, path: Path_, stage: StageModel, fleets: list[str], counts: dict[str, int]) -> None:
+def _check_online(
+    places: Places, path: KeyPath, stage: StageModel, fleets: list[str], counts: dict[str, int]
+) -> None:
     for name, amount in (stage.online or {}).items():
         place = (*path, "online", name)
-        if name == EVERY:
+        if name == EVERY and EVERY not in places.keys(*path, "online"):
             complete = set(counts) == set(fleets)
             _check_amount(places, place, amount, sum(counts.values()) if complete else None, "all fleets have")
         elif name not in fleets:
@@ -265,7 +270,7 @@ def _check_online(places: Places, path: Path_, stage: StageModel, fleets: list[s
             _check_amount(places, place, amount, counts.get(name), "the fleet has")
 
 
-def _check_amount(places: Places, path: Path_, amount: Amount, count: int | None, who: str) -> None:
+def _check_amount(places: Places, path: KeyPath, amount: Amount, count: int | None, who: str) -> None:
     if count is not None and not amount.share and amount.value > count:
         places.report(path, f"{who} {format_count(count)} charge points, got {format_count(int(amount.value))}")
 
@@ -275,7 +280,7 @@ def _check_thresholds(model: ScenarioModel, places: Places, actions: Collection[
     classes = tag_class_names(model, places)
     _, node, _ = places.find(("thresholds",))
     for index, item in node.children.items() if node.kind == "list" else ():
-        path: Path_ = ("thresholds", index)
+        path: KeyPath = ("thresholds", index)
         if not isinstance(item.value, str) or item.broken:
             continue
         try:
@@ -336,7 +341,7 @@ def _check_collisions(
     places: Places, section: str, what: str, groups: dict[str, Iterable[str]], same: Callable[[str], str]
 ) -> None:
     """Report the first value that two *groups* share; within one they differ by their number, or were checked."""
-    if len(groups) < 2 or sum(1 for _ in groups) < 2:
+    if len(groups) < 2:
         return
     owner: dict[str, str] = {}
     for name, values in groups.items():

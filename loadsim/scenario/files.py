@@ -67,6 +67,8 @@ def read_identities(path: Path, report: Callable[[Mistake], None]) -> tuple[Iden
         problem = id_problem(identity)
         if problem is None and identity in seen:
             problem = f"the identity {shown(identity)} stands here twice, first in line {seen[identity]}"
+        if problem is None and secret is not None and not row[secret].isprintable():
+            problem = "the password holds a control character, which RFC 7617 forbids"
         if problem is not None:
             complain(line, problem)
             continue

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadsim.scenario.model import NAME_PATTERN, ScenarioModel
+from loadsim.scenario.model import ScenarioModel
+from loadsim.scenario.model_fields import NAME_PATTERN
 
 
 def json_schema() -> dict[str, Any]:
@@ -36,8 +37,10 @@ def _without_null(value: Any) -> Any:
             schema = {**left[0], **schema}
         else:
             schema["anyOf"] = left
-    if "additionalProperties" in schema and schema["additionalProperties"] is not False:
+    if "patternProperties" in schema:
+        (item,) = schema.pop("patternProperties").values()
         schema["propertyNames"] = {"pattern": f"^{NAME_PATTERN}$"}
+        schema["additionalProperties"] = item
     return schema
 
 

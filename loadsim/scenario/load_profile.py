@@ -29,6 +29,8 @@ def online_intervals(stages: Sequence[Stage], fleet: str, n: int, count: int) ->
         if since is None and n < value:
             # Online at last <= n: the moment N passes n, the stage's beginning for the first of the ramp.
             since = begin if stage.jump else begin + stage.duration * (n - last) / (value - last)
+            if intervals and intervals[-1][1] >= since:  # N only touched n
+                since = intervals.pop()[0]
         elif since is not None and n >= value:
             until = begin if stage.jump else begin + stage.duration * (last - n) / (last - value)
             if until > since:

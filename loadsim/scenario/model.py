@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from loadsim.scenario.model_fields import (
     NAME,
-    NAME_PATTERN,
     ON_LINE,
+    RATE_OR_NONE,
+    SECONDS_OR_CSMS,
     VARIABLE,
     Address,
     Factor,
@@ -265,12 +266,12 @@ class FleetModel(Part):
         default=None, description="Connectors of each. Default: 1."
     )
     boot: BootModel | None = None
-    heartbeat: (
-        Annotated[HeartbeatModel, Shorthand("every", {"type": "string", "examples": ["from_csms", "60s"]})] | None
-    ) = Field(default=None, description="Default: from_csms, the first beats spread over the interval.")
-    authorize: (
-        Annotated[AuthorizeModel, Shorthand("rate", {"type": "string", "examples": ["0.5/h", "none"]})] | None
-    ) = Field(default=None, description="Rate of Authorize of each charge point. Default: none.")
+    heartbeat: Annotated[HeartbeatModel, Shorthand("every", SECONDS_OR_CSMS.schema)] | None = Field(
+        default=None, description="Default: from_csms, the first beats spread over the interval."
+    )
+    authorize: Annotated[AuthorizeModel, Shorthand("rate", RATE_OR_NONE.schema)] | None = Field(
+        default=None, description="Rate of Authorize of each charge point. Default: none."
+    )
     tags: dict[Name, Share] | None = Field(
         default=None, description="Shares by tag class, 100% in all. Default: all classes, by their counts."
     )
@@ -334,6 +335,3 @@ class ScenarioModel(Part):
         | None
     ) = Field(default=None, description="Checks that decide whether the run passed.")
     outputs: OutputsModel | None = None
-
-
-__all__ = ["EVERY", "EXPECTATIONS", "LATER", "NAME_PATTERN", "WRITTEN", "Part", "ScenarioModel"]

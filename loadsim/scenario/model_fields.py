@@ -221,6 +221,8 @@ NAME = text(NAME_PATTERN, "a name of letters, digits, '_', '.' and '-', at most 
 SECONDS = quantity(units.parse_duration, _DURATION, "30s")
 SOME_SECONDS = quantity(units.parse_duration, _DURATION, "30s", above=0)
 RATE = quantity(units.parse_rate, units.RATE_PATTERN, "0.5/h")
+SECONDS_OR_CSMS = or_word("from_csms", SOME_SECONDS)
+RATE_OR_NONE = or_word("none", RATE)
 SOME_RATE = quantity(units.parse_rate, units.RATE_PATTERN, "200/s", above=0)
 SHARE = quantity(units.parse_share, units.SHARE_PATTERN, "10%")
 URL = Reads(lambda value: parse_url(read_text(value)), {"type": "string", "pattern": rf"^wss?://|{VARIABLE}"})
@@ -247,8 +249,8 @@ FilePath = Annotated[str, text(r"[^\x00-\x1f]+", "a path", "ids.csv")]
 Seconds = Annotated[float, SECONDS]
 SomeSeconds = Annotated[float, SOME_SECONDS]
 SecondsOrNone = Annotated[float | None, or_word("none", SOME_SECONDS)]
-SecondsOrCsms = Annotated[float | None, or_word("from_csms", SOME_SECONDS)]
-RateOrNone = Annotated[float | None, or_word("none", RATE)]
+SecondsOrCsms = Annotated[float | None, SECONDS_OR_CSMS]
+RateOrNone = Annotated[float | None, RATE_OR_NONE]
 SomeRate = Annotated[float, SOME_RATE]
 Share = Annotated[float, SHARE]
 Flag = Annotated[bool, Reads(_flag, {"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": VARIABLE}]})]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 
@@ -9,7 +10,7 @@ from loadsim.errors import Mistake
 from loadsim.scenario.document import Document, Node, Place
 from loadsim.units import shown
 
-Path_ = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 class Places:
@@ -18,9 +19,11 @@ class Places:
     def __init__(self, document: Document, root: Node) -> None:
         self.root = root
         self._document = document
-        self._complained: list[Path_] = []
+        self._complained: set[KeyPath] = set()
+        self._above: set[KeyPath] = set()
+        self._labels: dict[int, str] | None = None
 
-    def find(self, path: Sequence[str | int]) -> tuple[Path_, Node, Place]:
+    def find(self, path: Sequence[str | int]) -> tuple[KeyPath, Node, Place]:
         """Follow *path* as far as the file goes.
 
         Returns what was followed, the node there, and the place to point at: the value, or its key when
@@ -53,16 +56,16 @@ class Places:
         followed, _, place = self.find(path)
         if self._unreadable(followed):
             return
-        self._complained.append(tuple(path))
+        self._remember(tuple(path))
         name = self.name(tuple(path) if key else followed)
         self._document.report(self.key(path) if key else place, f"{name}{message}")
 
-    def report_missing(self, path: Path_) -> None:
+    def report_missing(self, path: KeyPath) -> None:
         """Note that the key *path* ends with is not there, at the mapping that lacks it."""
         followed, node, place = self.find(path[:-1])
         if str(path[-1]) in node.keys or self._unreadable(followed):
             return
-        self._complained.append(path)
+        self._remember(path)
         where = self.key(followed) if followed else place
         self._document.report(where, f"{self.name(followed)}the key {shown(str(path[-1]))} is missing")
 
@@ -72,12 +75,12 @@ class Places:
 
     def broken(self, *path: str | int) -> bool:
         """Tell whether something at or below *path* is wrong already."""
-        if any(_begins(complaint, path) or _begins(path, complaint) for complaint in self._complained):
+        if path in self._above or any(path[:length] in self._complained for length in range(len(path) + 1)):
             return True
         followed, node, _ = self.find(path)
         return self._unreadable(followed) or (len(followed) == len(path) and _any_broken(node))
 
-    def name(self, path: Path_) -> str:
+    def name(self, path: KeyPath) -> str:
         """Write *path* for a person, stages by their names: "stages.peak.for: "."""
         text = ""
         for number, part in enumerate(path):
@@ -88,13 +91,19 @@ class Places:
                 text += f".{label}" if text else label
         return f"{text}: " if text else ""
 
-    def _stage(self, index: int) -> str:
-        names = [node.children.get("name") for node in self.root.children["stages"].children.values()]
-        texts = [node.value if node is not None else None for node in names]
-        text = texts[index]
-        return text if isinstance(text, str) and texts.count(text) == 1 else str(index)
+    def _remember(self, path: KeyPath) -> None:
+        self._complained.add(path)
+        self._above.update(path[:length] for length in range(len(path)))
 
-    def _unreadable(self, path: Path_) -> bool:
+    def _stage(self, index: int) -> str:
+        if self._labels is None:
+            names = [node.children.get("name") for node in self.root.children["stages"].children.values()]
+            texts = [node.value if node is not None and isinstance(node.value, str) else "" for node in names]
+            often = Counter(texts)
+            self._labels = {number: text for number, text in enumerate(texts) if text and often[text] == 1}
+        return self._labels.get(index, str(index))
+
+    def _unreadable(self, path: KeyPath) -> bool:
         return any(self.find(path[:length])[1].broken for length in range(len(path) + 1))
 
 
@@ -108,10 +117,6 @@ def nearest(word: str, words: Iterable[str]) -> str:
 def unknown(what: str, word: str, words: Collection[str]) -> str:
     """Write a message for a *word* that is none of *words*."""
     return f"unknown {what} {shown(word)}{nearest(word, words)}"
-
-
-def _begins(path: Sequence[str | int], prefix: Sequence[str | int]) -> bool:
-    return tuple(path[: len(prefix)]) == tuple(prefix)
 
 
 def _any_broken(node: Node) -> bool:

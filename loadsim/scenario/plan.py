@@ -16,6 +16,9 @@ class Identity(msgspec.Struct, frozen=True, array_like=True):
     id: str
     password: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Identity({self.id!r})"
+
 
 class TagClass(msgspec.Struct, frozen=True, kw_only=True):
     """Id tags that belong together, and the status that the CSMS is expected to give them.
@@ -66,7 +69,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the CSMS is and how to reach it.
+    """Where the CSMS is and how to reach it; its repr keeps the password to itself.
 
     *url* has ``{id}`` where the percent-encoded identity goes; it is None while the embedded CSMS is not
     yet listening. *user* may hold ``{id}``. *connect_rate* is per second, over all workers; *in_flight* is
@@ -80,6 +83,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     connect_rate: float | None = None
     connect_in_flight: int = 100
     source_addresses: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Target({self.url!r})"
 
 
 class EmbeddedCsms(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from loadsim.scenario.model import LATER, Part, ScenarioModel
 from loadsim.scenario.model_fields import described
-from loadsim.scenario.places import Path_, Places, nearest
+from loadsim.scenario.places import KeyPath, Places, nearest
 from loadsim.units import shown
 
 _ROUNDS = 4
@@ -62,7 +62,7 @@ def _message(detail: ErrorDetails) -> str:
     return f"expected something else, got {got}"
 
 
-def _unknown_key(places: Places, path: Path_) -> None:
+def _unknown_key(places: Places, path: KeyPath) -> None:
     key = str(path[-1])
     if any(_matches(path, later) for later in LATER):
         places.report(path, f"{shown(key)} is not in this version", key=True)
@@ -71,11 +71,11 @@ def _unknown_key(places: Places, path: Path_) -> None:
     places.report(path, f"unknown key {shown(key)}{nearest(key, fields)}", key=True)
 
 
-def _matches(path: Path_, pattern: tuple[str, ...]) -> bool:
+def _matches(path: KeyPath, pattern: tuple[str, ...]) -> bool:
     return len(path) == len(pattern) and all(want in ("*", part) for part, want in zip(path, pattern, strict=True))
 
 
-def _fields_at(path: Path_) -> list[str]:
+def _fields_at(path: KeyPath) -> list[str]:
     model: type[Part] = ScenarioModel
     for part in path:
         for name, field in model.model_fields.items():
@@ -90,17 +90,17 @@ def _part_in(annotation: Any) -> type[Part] | None:
     return next((part for part in map(_part_in, get_args(annotation)) if part is not None), None)
 
 
-def _culprit(detail: ErrorDetails) -> Path_:
+def _culprit(detail: ErrorDetails) -> KeyPath:
     """Return what has to go: the value, or the mapping that lacks a key."""
     path = detail["loc"]
     return path[:-1] if detail["type"] == "missing" or path[-1:] == ("[key]",) else path
 
 
-def _order(path: Path_) -> tuple[tuple[int, str], ...]:
+def _order(path: KeyPath) -> tuple[tuple[int, str], ...]:
     return tuple((part, "") if isinstance(part, int) else (-1, part) for part in path)
 
 
-def _prune(data: Any, path: Path_, kept: list[int]) -> None:
+def _prune(data: Any, path: KeyPath, kept: list[int]) -> None:
     """Take *path* out of *data*, or the value that was written short for what *path* is in."""
     parent: Any = None
     last: Any = None

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.reconnect import wait_before_try
 from loadsim.link.link import CallFailed
-from loadsim.v16.memory import OWN_HEARTBEAT_INTERVAL, is_accepted, memory_of
+from loadsim.v16.memory import LONGEST_INTERVAL, OWN_HEARTBEAT_INTERVAL, is_accepted, memory_of
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import BootNotificationRequest, BootNotificationResponse
 from loadsim.v16.messages.formats import parse_date_time
@@ -24,6 +24,8 @@ async def boot(charge_point: ChargePoint) -> None:
     clock = charge_point.context.clock
     jitter = charge_point.draws(f"boot {charge_point.connections}")
     tries = 0
+    if clock.elapsed < memory.boot_due:  # the interval that an earlier answer named holds on this connection too
+        await memory.retry_alarm.sleep_until(clock.trio_time(memory.boot_due))
     while not is_accepted(charge_point):
         tries += 1
         own_choice = wait_before_try(charge_point.settings.reconnect, tries, jitter.uniform())
@@ -48,12 +50,15 @@ async def send_boot(charge_point: ChargePoint, due: float) -> int:
     response: BootNotificationResponse = await charge_point.call(BOOT, request, due=due)
     memory.registration = response.status
     adopt_clock(charge_point, response.current_time)
+    interval = min(response.interval, LONGEST_INTERVAL)
     if response.status == "Accepted":
-        memory.heartbeat_interval = float(response.interval) if response.interval > 0 else OWN_HEARTBEAT_INTERVAL
+        memory.heartbeat_interval = float(interval) if interval > 0 else OWN_HEARTBEAT_INTERVAL
         if not memory.booted:
             memory.booted = True
             charge_point.context.recorder.counters["boots.accepted"] += 1
-    return response.interval
+    elif interval > 0:
+        memory.boot_due = charge_point.context.clock.elapsed + interval
+    return interval
 
 
 async def boot_when_triggered(charge_point: ChargePoint) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from loadsim.charge_point.charge_point import ChargePoint
-from loadsim.v16.memory import OWN_HEARTBEAT_INTERVAL, memory_of
+from loadsim.v16.memory import LONGEST_INTERVAL, OWN_HEARTBEAT_INTERVAL, memory_of
 
 ChangeStatus = Literal["Accepted", "Rejected", "RebootRequired", "NotSupported"]
 
@@ -30,12 +30,11 @@ def _write_heartbeat_interval(charge_point: ChargePoint, value: str) -> ChangeSt
     """Section 9.1.10; a fleet that beats at its own interval, whatever the CSMS says, does not take it."""
     if charge_point.settings.heartbeat.every is not None:
         return "Rejected"
-    if not value.isascii() or not value.isdigit() or int(value) > 2**31 - 1:
+    if not value.isascii() or not value.isdigit() or int(value) > LONGEST_INTERVAL:
         return "Rejected"
     memory = memory_of(charge_point)
     memory.heartbeat_interval = float(value) or OWN_HEARTBEAT_INTERVAL
-    if charge_point.link is not None:
-        memory.heartbeat_alarm.move(charge_point.link.last_traffic + memory.heartbeat_interval)
+    memory.heartbeat_alarm.ring()
     return "Accepted"
 
 

@@ -20,7 +20,7 @@ async def connected(charge_point: ChargePoint) -> None:
 
     A plain reconnect is no boot (OCPP-J 1.6, section 5.4); real firmware sometimes boots all the same.
     """
-    if charge_point.settings.boot_on_reconnect:
+    if charge_point.settings.boot_on_reconnect and is_accepted(charge_point):
         memory_of(charge_point).registration = ""
     if not is_accepted(charge_point):
         await boot(charge_point)

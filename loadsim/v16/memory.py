@@ -12,15 +12,19 @@ if TYPE_CHECKING:
 OWN_HEARTBEAT_INTERVAL: Final = 300.0
 """Seconds; what a charge point chooses where the CSMS says 0 and leaves it the choice (section 4.2)."""
 
+LONGEST_INTERVAL: Final = 2**31 - 1
+"""Seconds; an integer of JSON may be longer than a float can hold."""
+
 
 class Memory:
     """Registration and heartbeat interval (seconds), and the waits that a call from the CSMS may end."""
 
-    __slots__ = ("booted", "heartbeat_alarm", "heartbeat_interval", "registration", "retry_alarm")
+    __slots__ = ("boot_due", "booted", "heartbeat_alarm", "heartbeat_interval", "registration", "retry_alarm")
 
     def __init__(self) -> None:
         self.registration: Literal["", "Accepted", "Pending", "Rejected"] = ""
         self.heartbeat_interval = OWN_HEARTBEAT_INTERVAL
+        self.boot_due = 0.0  # in seconds of the run: not before, says the last answer that did not accept
         self.booted = False  # ever accepted; registration is lost by a boot on reconnect
         self.heartbeat_alarm = Alarm()
         self.retry_alarm = Alarm()

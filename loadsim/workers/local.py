@@ -57,12 +57,14 @@ class LocalWorker:
 
     async def end(self) -> int:
         """Wait for the process to end, briefly, else end it; return its exit code (negative: the signal)."""
+        with trio.move_on_after(_PATIENCE) as patience:
+            patience.shield = True
+            await self._process.wait()
+        if patience.cancelled_caught:
+            self._process.kill()
         with trio.CancelScope(shield=True):
-            with trio.move_on_after(_PATIENCE) as patience:
-                await self._process.wait()
-            if patience.cancelled_caught:
-                self._process.kill()
-            return await self._process.wait()
+            code: int = await self._process.wait()
+        return code
 
     def kill(self) -> None:
         """End the process at once."""

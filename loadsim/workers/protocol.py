@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Final
+from io import RawIOBase
+from typing import Final
 
 import msgspec
 
@@ -59,13 +60,20 @@ def pack(message: Order | Word) -> bytes:
     return len(body).to_bytes(_LENGTH, "big") + body
 
 
-def read_order(stream: BinaryIO) -> Order | None:
+def read_order(stream: RawIOBase) -> Order | None:
     """Wait for the next order; None when the conductor is gone."""
-    head = stream.read(_LENGTH)
+    head = _read(stream, _LENGTH)
     if len(head) < _LENGTH:
         return None
-    order: Order = _decode_order(stream.read(int.from_bytes(head, "big")))
+    order: Order = _decode_order(_read(stream, int.from_bytes(head, "big")))
     return order
+
+
+def _read(stream: RawIOBase, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size and (part := stream.read(size - len(data))):
+        data += part
+    return bytes(data)
 
 
 class WordReader:

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from datetime import UTC, datetime
+from io import RawIOBase
 from typing import BinaryIO, Final
 
 import trio
@@ -31,7 +32,7 @@ TICK: Final = 0.5
 class Worker:
     """One shard, from Prepare to its final snapshot."""
 
-    def __init__(self, orders: BinaryIO, words: BinaryIO) -> None:
+    def __init__(self, orders: RawIOBase, words: BinaryIO) -> None:
         self._orders = orders
         self._words = words
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -69,20 +70,26 @@ class Worker:
             if self._ended_early:
                 fleet.end()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(garbage.run)
+                nursery.start_soon(self._collect_garbage, garbage, fleet)
                 nursery.start_soon(self._report, recorder, fleet, probe)
                 await fleet.run(graceful_stop=prepare.graceful_stop)
                 nursery.cancel_scope.cancel()
-            self._say(
-                Report(recorder.fold(fleet.elapsed, gauges=fleet.gauges, health=probe.read(at_once=True), final=True))
-            )
+            health = probe.read(fleet.connections, at_once=True)
+            self._say(Report(recorder.fold(fleet.elapsed, gauges=fleet.gauges, health=health, final=True)))
+
+    @staticmethod
+    async def _collect_garbage(garbage: GarbagePolicy, fleet: Fleet) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(garbage.run)
+            await fleet.ended.wait()  # what thousands of closing connections leave behind goes with the process
+            nursery.cancel_scope.cancel()
 
     async def _report(self, recorder: Recorder, fleet: Fleet, probe: HealthProbe) -> None:
         due = trio.current_time()
         while True:
             due += TICK
             await trio.sleep_until(due)
-            self._say(Report(recorder.fold(fleet.elapsed, gauges=fleet.gauges, health=probe.read())))
+            self._say(Report(recorder.fold(fleet.elapsed, gauges=fleet.gauges, health=probe.read(fleet.connections))))
 
     def _say(self, word: Word) -> None:
         self._outbox.put(pack(word))
@@ -149,7 +156,9 @@ def endpoint_of(plan: Plan) -> Endpoint:
 def main() -> None:
     """Run a worker on this process's stdin and stdout."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the conductor decides
-    worker = Worker(sys.stdin.buffer, sys.stdout.buffer)
+    # Unbuffered: the interpreter's end needs the lock of a buffer in which a daemon thread still waits.
+    orders = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 - a descriptor; see above
+    worker = Worker(orders, sys.stdout.buffer)
     trio.run(worker.run)
 
 

@@ -16,9 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
-
-import pytest
+from typing import IO, Any, NoReturn
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[__name__.count(".")]  # the folder the package is imported from
@@ -89,13 +87,19 @@ def node_or_skip() -> str:
     """Give the path of Node, with the packages of `package.json` installed; or skip the test, saying why."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        pytest.skip("node and npm are not installed")
+        _skip("node and npm are not installed")
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
     if not version.startswith("v") or int(version[1:].partition(".")[0]) < OLDEST_NODE:
-        pytest.skip(f"node {OLDEST_NODE} or newer is needed, not {version or 'one that does not run'}")
+        _skip(f"node {OLDEST_NODE} or newer is needed, not {version or 'one that does not run'}")
     if not _is_installed():
         _install(npm)
     return node
+
+
+def _skip(reason: str) -> NoReturn:
+    import pytest  # noqa: PLC0415 -- the peers themselves import this package too, and need no pytest
+
+    pytest.skip(reason)
 
 
 def _command(name: str) -> list[str]:
@@ -125,9 +129,9 @@ def _install(npm: str) -> None:
                 command, cwd=aside, capture_output=True, text=True, timeout=INSTALL_TIMEOUT, check=False
             )
         except subprocess.TimeoutExpired:
-            pytest.skip(f"npm install took more than {INSTALL_TIMEOUT:g} s")
+            _skip(f"npm install took more than {INSTALL_TIMEOUT:g} s")
         if done.returncode:
-            pytest.skip(f"npm install failed: {done.stderr.strip()[-300:]}")
+            _skip(f"npm install failed: {done.stderr.strip()[-300:]}")
         if NODE_MODULES.exists() and not _is_installed():
             NODE_MODULES.rename(aside / "outdated")
         with suppress(OSError):  # another process was first
@@ -135,7 +139,7 @@ def _install(npm: str) -> None:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     if not _is_installed():
-        pytest.skip("npm install left no usable packages")
+        _skip("npm install left no usable packages")
 
 
 def _read(process: subprocess.Popen[bytes], lines: "queue.Queue[bytes | None]") -> None:

@@ -1,0 +1,36 @@
+"""How a server's record is told."""
+
+from loadsim.csms.record import ServerCounts, describe
+from loadsim.scenario.plan import EmbeddedCsms
+from loadsim.v16.central import Central
+
+
+def test_what_never_happened_is_left_out() -> None:
+    record = {**ServerCounts().record(), **Central(EmbeddedCsms()).record()}
+
+    assert list(describe(record)) == [
+        "charge points  0 known, 0 accepted; 0 connections, 0 at a time",
+        "no call was received",
+    ]
+
+
+def test_every_count_is_told_with_its_name() -> None:
+    counts, central = ServerCounts(), Central(EmbeddedCsms())
+    counts.connections.update(opened=5000, open_max=4000, replaced=2, http_401=3)
+    counts.closed.update({1000: 7, 1006: 1})
+    counts.frames.update(calls=9, unknown_types=4)
+    authorize = central.count("Authorize")
+    authorize.received, authorize.answered = 1500, 1499
+    authorize.refused["Blocked"] = 20
+    authorize.errors["SecurityError"] = 1
+    central.transactions["started"] = 6
+
+    assert list(describe({**counts.record(), **central.record()})) == [
+        "charge points  0 known, 0 accepted; 5,000 connections, 4,000 at a time",
+        "connections    replaced 2, http 401 3",
+        "close codes    1006 1",
+        "frames         unknown types 4",
+        "transactions   started 6",
+        "action                            received  answered",
+        "Authorize                            1,500     1,499  Blocked 20, SecurityError 1",
+    ]

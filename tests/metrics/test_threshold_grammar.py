@@ -1,0 +1,112 @@
+"""The grammar of thresholds: every form that is taken, and what the message says of every one that is not."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadsim.metrics.thresholds import Check, NotInThisVersion, ThresholdSyntaxError, parse
+
+
+def test_every_part_of_a_check_is_read() -> None:
+    assert parse("Authorize[drivers] p99.9 <= 800ms during peak") == Check(
+        text="Authorize[drivers] p99.9 <= 800ms during peak",
+        action="Authorize",
+        tag_class="drivers",
+        aggregate="p99.9",
+        op="<=",
+        value=0.8,
+        value_kind="duration",
+        stage="peak",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "kind"),
+    [
+        ("all p95 < 500ms", 0.5, "duration"),
+        ("all mean < 1s", 1.0, "duration"),
+        ("all max < 1m", 60.0, "duration"),
+        ("all errors == 0", 0.0, "count"),
+        ("all errors < 1%", 0.01, "share"),
+        ("Authorize rejected < 0.1%", 0.001, "share"),
+        ("Authorize[stolen] accepted == 0", 0.0, "count"),
+        ("Authorize unexpected <= 3", 3.0, "count"),
+        ("Heartbeat rate >= 10/s", 10.0, "rate"),
+    ],
+)
+def test_each_aggregate_takes_its_own_kind_of_value(text: str, value: float, kind: str) -> None:
+    check = parse(text)
+
+    assert (check.value, check.value_kind) == (value, kind)
+
+
+@pytest.mark.parametrize("op", ["<", "<=", ">", ">=", "=="])
+def test_spaces_around_the_operator_are_free(op: str) -> None:
+    assert parse(f"all p95{op}500ms").op == op
+    assert parse(f"  all  p95  {op}  500ms  ").op == op
+
+
+@pytest.mark.parametrize(("aggregate", "quantile"), [("p1", 0.01), ("p50", 0.5), ("p99.99", 0.9999), ("mean", None)])
+def test_a_percentile_tells_its_quantile(aggregate: str, quantile: float | None) -> None:
+    assert parse(f"all {aggregate} < 1s").quantile == quantile
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a check such as 'all p95 < 500ms', got nothing"),
+        ("< 5s", "expected an action or 'all', such as 'Authorize' or 'Authorize[drivers]', got '<'"),
+        ("Authorize[] p95 < 5s", "got 'Authorize[]'"),
+        ("Authorize[a p95 < 5s", "got 'Authorize[a'"),
+        ("all", "expected p1 to p99.99, mean, max, errors, rejected, accepted, unexpected, rate; got nothing"),
+        ("all p0.5 < 5s", "got 'p0.5'"),
+        ("all p100 < 5s", "got 'p100'"),
+        ("all median < 5s", "got 'median'"),
+        ("all p95", "expected <, <=, >, >= or == after 'p95', got nothing"),
+        ("all p95 = 5s", "after 'p95', got '='"),
+        ("all p95 != 5s", "after 'p95', got '!'"),
+        ("all p95 <", "expected a value to compare 'p95' with, got nothing"),
+        (
+            "all p95 < 500",
+            "'p95': expected a duration such as '30s', '5m' or '1h30m', got '500'; the unit is missing",
+        ),
+        ("all p95 < 5%", "'p95': expected a duration"),
+        ("all errors < 5s", "'errors': expected a share such as '1%' or a count such as '0', got '5s'"),
+        ("all errors < 1.5", "'errors': expected a share such as '1%' or a count such as '0', got '1.5'"),
+        ("all errors < 101%", "'errors': expected a share of at most 100%, got '101%'"),
+        ("all rate > 5", "'rate': expected a rate such as '200/s' or '0.5/h', got '5'; the unit is missing"),
+        ("all p95 < 5s in peak", "expected 'during' and a stage, or the end, got 'in'"),
+        ("all p95 < 5s during", "expected one stage's name after 'during', got nothing"),
+        ("all p95 < 5s during a b", "expected one stage's name after 'during', got 'a b'"),
+    ],
+)
+def test_what_is_not_of_the_grammar_is_told_what_was_expected(text: str, message: str) -> None:
+    with pytest.raises(ThresholdSyntaxError, match=re.escape(message)):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "online >= 99.5% during soak",
+        "online>=99%",
+        "transactions lost == 0",
+        "recovery[csms_restart] < 5m",
+        "Heartbeat p95 drift < 10% during soak",
+    ],
+)
+def test_checks_of_later_versions_are_named_as_such(text: str) -> None:
+    with pytest.raises(NotInThisVersion, match="is not in this version"):
+        parse(text)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.text(max_size=40) | st.text("allp95 <=>[]%smduring0", max_size=40))
+def test_any_text_is_read_or_refused_and_never_anything_else(text: str) -> None:
+    with suppress(ThresholdSyntaxError):
+        assert parse(text).text == text

@@ -1,0 +1,248 @@
+"""A central system on PyPI `ocpp` and `websockets`, both written by others: it validates what it gets.
+
+`python -m tests.peers.pypi_central --interval 60 --ask`
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+from collections import Counter
+from typing import Any
+from urllib.parse import unquote
+
+from ocpp.exceptions import OCPPError
+from ocpp.routing import after, on
+from ocpp.v16 import ChargePoint as OcppChargePoint
+from ocpp.v16 import call, call_result
+from ocpp.v16.datatypes import IdTagInfo
+from ocpp.v16.enums import Action, AuthorizationStatus, DataTransferStatus, MessageTrigger, RegistrationStatus
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from .serving import (
+    BACKLOG,
+    HOST,
+    Record,
+    announce,
+    now_text,
+    options,
+    raise_descriptor_limit,
+    report,
+    until_the_parent_ends_it,
+)
+
+SUBPROTOCOL = Subprotocol("ocpp1.6")
+TEXTS_KEPT = 20  # of errors: enough to see what is wrong
+
+
+class Central:
+    """What all charge points count in common."""
+
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        self.chosen = chosen
+        self.opened = 0
+        self.without_subprotocol = 0
+        self.booted: set[str] = set()
+        self.received: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.closes: Counter[str] = Counter()
+        self.errors = ErrorCount()
+        self.asked: dict[str, Counter[str]] = {}
+        self.asking: set[asyncio.Task[None]] = set()
+        self.transactions = 0
+
+    def tag_info(self, action: str, id_tag: str) -> IdTagInfo:
+        if id_tag.startswith("BLK"):
+            self.refused[action] += 1
+            return IdTagInfo(status=AuthorizationStatus.blocked)
+        return IdTagInfo(status=AuthorizationStatus.accepted)
+
+    def note_answer(self, action: str, status: str) -> None:
+        self.asked.setdefault(action, Counter())[status] += 1
+
+    def record(self) -> Record:
+        return {
+            "peer": "pypi_central",
+            "connections": {"opened": self.opened, "without_subprotocol": self.without_subprotocol},
+            "booted": len(self.booted),
+            "received": dict(self.received),
+            "refused": dict(self.refused),
+            "closes": dict(self.closes),
+            "errors": {"count": self.errors.count, "texts": self.errors.texts},
+            "asked": {action: dict(statuses) for action, statuses in self.asked.items()},
+        }
+
+
+class ErrorCount(logging.Handler):
+    """Counts what the libraries log as an error: `ocpp` logs every validation error, and goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.count = 0
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        reason = record.exc_info[1] if record.exc_info else ""
+        self.note(f"{record.getMessage()}: {reason!r}")
+
+    def note(self, text: str) -> None:
+        self.count += 1
+        if len(self.texts) < TEXTS_KEPT:
+            self.texts.append(text[:500])
+
+
+class ChargePoint(OcppChargePoint):  # type: ignore[misc]
+    """One charge point as the library sees it."""
+
+    def __init__(self, identity: str, connection: ServerConnection, central: Central) -> None:
+        super().__init__(identity, connection, response_timeout=central.chosen.ask_timeout)
+        self.central = central
+
+    async def route_message(self, raw: str) -> None:
+        try:
+            message = json.loads(raw)
+        except ValueError:
+            message = None
+        if isinstance(message, list) and len(message) > 2 and message[0] == 2:
+            self.central.received[str(message[2])] += 1
+        await super().route_message(raw)
+
+    @on(Action.boot_notification)  # type: ignore[untyped-decorator]
+    def on_boot(self, **_: object) -> call_result.BootNotification:
+        self.central.booted.add(self.id)
+        return call_result.BootNotification(
+            current_time=now_text(),
+            interval=self.central.chosen.interval,
+            status=RegistrationStatus.accepted,
+        )
+
+    @after(Action.boot_notification)  # type: ignore[untyped-decorator]
+    def after_boot(self, **_: object) -> None:
+        if self.central.chosen.ask:
+            task = asyncio.create_task(self.ask())
+            self.central.asking.add(task)
+            task.add_done_callback(self.central.asking.discard)
+
+    @on(Action.heartbeat)  # type: ignore[untyped-decorator]
+    def on_heartbeat(self, **_: object) -> call_result.Heartbeat:
+        return call_result.Heartbeat(current_time=now_text())
+
+    @on(Action.authorize)  # type: ignore[untyped-decorator]
+    def on_authorize(self, id_tag: str, **_: object) -> call_result.Authorize:
+        return call_result.Authorize(id_tag_info=self.central.tag_info("Authorize", id_tag))
+
+    @on(Action.start_transaction)  # type: ignore[untyped-decorator]
+    def on_start(self, id_tag: str, **_: object) -> call_result.StartTransaction:
+        self.central.transactions += 1
+        return call_result.StartTransaction(
+            transaction_id=self.central.transactions,
+            id_tag_info=self.central.tag_info("StartTransaction", id_tag),
+        )
+
+    @on(Action.stop_transaction)  # type: ignore[untyped-decorator]
+    def on_stop(self, **_: object) -> call_result.StopTransaction:
+        return call_result.StopTransaction()
+
+    @on(Action.status_notification)  # type: ignore[untyped-decorator]
+    def on_status(self, **_: object) -> call_result.StatusNotification:
+        return call_result.StatusNotification()
+
+    @on(Action.meter_values)  # type: ignore[untyped-decorator]
+    def on_meter_values(self, **_: object) -> call_result.MeterValues:
+        return call_result.MeterValues()
+
+    @on(Action.data_transfer)  # type: ignore[untyped-decorator]
+    def on_data_transfer(self, **_: object) -> call_result.DataTransfer:
+        return call_result.DataTransfer(status=DataTransferStatus.unknown_vendor_id)
+
+    @on(Action.firmware_status_notification)  # type: ignore[untyped-decorator]
+    def on_firmware_status(self, **_: object) -> call_result.FirmwareStatusNotification:
+        return call_result.FirmwareStatusNotification()
+
+    @on(Action.diagnostics_status_notification)  # type: ignore[untyped-decorator]
+    def on_diagnostics_status(self, **_: object) -> call_result.DiagnosticsStatusNotification:
+        return call_result.DiagnosticsStatusNotification()
+
+    @on(Action.security_event_notification)  # type: ignore[untyped-decorator]
+    def on_security_event(self, **_: object) -> call_result.SecurityEventNotification:
+        return call_result.SecurityEventNotification()
+
+    async def ask(self) -> None:
+        """Ask what many a CSMS asks a charge point that has booted, one call after the other."""
+        chosen = self.central.chosen
+        for payload in (
+            call.GetConfiguration(),
+            call.ChangeConfiguration(key="HeartbeatInterval", value=str(chosen.ask_interval)),
+            call.TriggerMessage(requested_message=MessageTrigger.heartbeat),
+            call.RemoteStartTransaction(id_tag=chosen.ask_tag, connector_id=1),
+        ):
+            action = type(payload).__name__
+            self.central.note_answer(action, await self._outcome(payload))
+
+    async def _outcome(self, payload: Any) -> str:
+        try:
+            answer = await self.call(payload, suppress=False)
+        except ConnectionClosed:
+            return "connection closed"
+        except TimeoutError:
+            return "time-out"
+        except OCPPError as error:
+            self.central.errors.note(f"{type(payload).__name__}: {error!r}")
+            return f"error {error.code}"
+        if isinstance(answer, call_result.GetConfiguration):
+            return f"{len(answer.configuration_key or [])} keys"
+        return str(getattr(answer.status, "value", answer.status))
+
+
+async def handle(central: Central, connection: ServerConnection) -> None:
+    central.opened += 1
+    if connection.subprotocol != SUBPROTOCOL:
+        central.without_subprotocol += 1
+        await connection.close(1002, "ocpp1.6 expected")
+        return
+    path = connection.request.path if connection.request is not None else ""
+    identity = unquote(path.partition("?")[0].rstrip("/").rpartition("/")[2])
+    try:
+        await ChargePoint(identity, connection, central).start()
+    except ConnectionClosed as closed:
+        code = "none" if closed.rcvd is None else str(closed.rcvd.code)
+        central.closes["empty" if code == "1005" else code] += 1
+
+
+async def run(chosen: argparse.Namespace) -> None:
+    central = Central(chosen)
+    for name in ("ocpp", "websockets.server"):
+        logger = logging.getLogger(name)
+        logger.addHandler(central.errors)
+        logger.propagate = False
+    server = await serve(
+        lambda connection: handle(central, connection),
+        HOST,
+        chosen.port,
+        subprotocols=[SUBPROTOCOL],
+        backlog=BACKLOG,
+        open_timeout=60,  # seconds: a crowd that knocks in one instant waits its turn
+        ping_timeout=60,
+        close_timeout=1,  # a client that hangs must not hold up the end
+    )
+    announce(server.server)
+    await until_the_parent_ends_it(chosen.lifetime)
+    report(central.record())
+
+
+def main() -> None:
+    parser = options("A central system on PyPI ocpp and websockets.")
+    parser.add_argument("--interval", type=int, default=300, help="seconds, of the boot's answer")
+    parser.add_argument("--ask", action="store_true", help="call every charge point after its boot")
+    parser.add_argument("--ask-interval", type=int, default=120, help="HeartbeatInterval it is given, seconds")
+    parser.add_argument("--ask-tag", default="REMOTE0001", help="id tag of the remote start")
+    parser.add_argument("--ask-timeout", type=float, default=30.0, help="seconds")
+    chosen = parser.parse_args()
+    raise_descriptor_limit()
+    asyncio.run(run(chosen))
+
+
+if __name__ == "__main__":
+    main()

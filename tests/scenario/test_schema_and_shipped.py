@@ -1,0 +1,111 @@
+"""The shipped scenarios read, and agree with the JSON Schema; what the schema refuses, reading refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from ruamel.yaml import YAML
+
+from loadsim.errors import ScenarioError
+from loadsim.scenario.json_schema import json_schema
+from loadsim.scenario.model import LATER
+from loadsim.scenario.read import read_scenario
+from loadsim.scenario.resolve import resolve, resolved_yaml
+from tests.scenario.helpers import ACTIONS, FLEETS, HEAD, STAGES, read
+from tests.scenario.test_resolve import FULL
+
+SHIPPED = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
+VALIDATOR = jsonschema.Draft202012Validator(json_schema())
+
+
+SECTIONS = {"fleets": "FleetModel", "stages": "StageModel", "outputs": "OutputsModel"}
+
+
+def loaded(text: str) -> Any:
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+
+
+def test_scenarios_are_shipped() -> None:
+    assert {path.stem for path in SHIPPED} >= {"fleet-2000", "legacy", "quickstart", "smoke", "soak"}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_scenario_reads_resolves_and_agrees_with_the_schema(path: Path, tmp_path: Path) -> None:
+    scenario = read_scenario(path, {"CSMS_URL": "ws://localhost:9000/ocpp"}, actions=ACTIONS)
+    plan = resolve(scenario)
+    again = read(tmp_path, resolved_yaml(scenario, plan))
+
+    assert plan.name == path.stem
+    assert resolve(again) == plan
+    VALIDATOR.validate(loaded(path.read_text()))
+    VALIDATOR.validate(loaded(resolved_yaml(scenario, plan)))
+
+
+def test_a_scenario_with_every_key_agrees_with_the_schema() -> None:
+    VALIDATOR.validate(loaded(FULL))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        HEAD + FLEETS,
+        HEAD.replace("1", "2") + FLEETS + STAGES,
+        HEAD + FLEETS.replace("10", "0") + STAGES,
+        HEAD + FLEETS.replace("count", "cuont") + STAGES,
+        HEAD + FLEETS.replace("10", "10, heartbeat: 30") + STAGES,
+        HEAD + FLEETS.replace("10", "10, heartbeat: 30s30s") + STAGES,
+        HEAD + FLEETS.replace("10", "10, authorize: 5/w") + STAGES,
+        HEAD + FLEETS.replace("10", "10, framing: xml") + STAGES,
+        HEAD + FLEETS.replace("10", "10, boot: {model: 5}") + STAGES,
+        HEAD + FLEETS.replace("10", "10, session: x") + STAGES,
+        HEAD + FLEETS + STAGES.replace("10s", "10"),
+        HEAD + FLEETS + STAGES.replace("100%", "100.%"),
+        HEAD + FLEETS + STAGES.replace("100%", "-1"),
+        HEAD + FLEETS + STAGES + "csms: {url: 'http://x'}",
+        HEAD + FLEETS + STAGES + "csms: {auth: {password: hunter2}}",
+        HEAD + FLEETS + STAGES + "csms: {embedded: {latency: 5ms..}}",
+        HEAD + FLEETS + STAGES + "csms: {embedded: {boot_status: Maybe}}",
+        HEAD + FLEETS + STAGES + "id_tags: {'a b': {count: 1, pattern: x}}",
+        HEAD + FLEETS + STAGES + "outputs: {files: [report.html]}",
+        HEAD + FLEETS + STAGES + "faults: []",
+    ],
+)
+def test_what_the_schema_refuses_reading_refuses_too(tmp_path: Path, text: str) -> None:
+    assert not VALIDATOR.is_valid(loaded(text))
+    with pytest.raises(ScenarioError):
+        read(tmp_path, text)
+
+
+def test_every_key_is_described_and_those_of_later_versions_are_absent() -> None:
+    schema = json_schema()
+    parts = [schema, *schema["$defs"].values()]
+    owners: dict[tuple[str, ...], Any] = {
+        (): schema,
+        **{(name,): schema["$defs"][part] for name, part in SECTIONS.items()},
+    }
+
+    assert not any(later[-1] in owners[later[:1] if later[1:] else ()]["properties"] for later in LATER)
+    for part in parts:
+        assert part["description"]
+        for name, value in part["properties"].items():
+            assert "description" in value or "$ref" in value, name
+
+
+def test_workers_need_neither_pydantic_nor_yaml() -> None:
+    code = (
+        "import sys; import loadsim.scenario.plan, loadsim.scenario.load_profile, loadsim.scenario.shard, "
+        "loadsim.charge_point.draws; "
+        "sys.exit(any(name.split('.')[0] in ('pydantic', 'ruamel') for name in sys.modules))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 0

@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import threading
+import time
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -56,6 +57,7 @@ class Sink:
         self.strays = 0  # what is no CALL
         self.identities: set[str] = set()
         self.transactions = 0
+        self.last_boot_at = 0.0  # seconds since 1970
         self.heartbeat = b""
         self.boot = b""
 
@@ -78,6 +80,7 @@ class Sink:
         if action == b"Heartbeat":
             return self.heartbeat
         if action == b"BootNotification":
+            self.last_boot_at = time.time()
             return self.boot
         if action == b"StartTransaction":
             self.transactions += 1
@@ -95,6 +98,7 @@ class Sink:
                 "open_at_most": self.open_at_most,
             },
             "identities": len(self.identities),
+            "last_boot_at": self.last_boot_at,
             "received": {action.decode(errors="replace"): count for action, count in self.received.items()},
             "refused": {"Authorize": self.refused},
             "strays": self.strays,

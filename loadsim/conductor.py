@@ -196,8 +196,7 @@ class _Conductor:
 
     def _lose(self, shard: int, why: str) -> None:
         if shard not in self._progress.lost_workers:
-            self._progress.lost_workers[shard] = why
-            self._progress.happened(f"worker {shard} lost: {why}")
+            self._progress.lose(shard, why)
             self._folder.lose(shard)
 
     async def _watch(self) -> None:
@@ -297,7 +296,7 @@ class _Conductor:
                     self._lose(worker.shard, "ended at once")
             progress.ended_at = min(math.inf if progress.ended_at is None else progress.ended_at, duration)
         self._folder.take_examples(list(progress.new_examples()))
-        summary = build_summary(progress, duration=duration)
+        summary = build_summary(progress, duration=duration if progress.ended_at is None else progress.ended_at)
         if record is not None:
             summary["embedded_csms"] = record
         self._folder.write_summary(summary)

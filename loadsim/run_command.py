@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import shlex
 import sys
 import urllib.parse
 from pathlib import Path
@@ -64,7 +65,7 @@ def run(
         finished = trio.run(conduct, plan, options)
     except OSError as error:
         raise UsageError(f"the results cannot be written: {error}") from error
-    _show(finished, screen, as_json=as_json, quiet=quiet)
+    _show(finished, path, screen, as_json=as_json, quiet=quiet)
     return int(finished.summary["exit_code"])
 
 
@@ -90,7 +91,7 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def _show(finished: Finished, screen: Console, *, as_json: bool, quiet: bool) -> None:
+def _show(finished: Finished, path: Path, screen: Console, *, as_json: bool, quiet: bool) -> None:
     aborted = finished.progress.aborted_because
     if aborted is not None:
         screen.print(aborted, markup=False, highlight=False, soft_wrap=True)
@@ -99,5 +100,9 @@ def _show(finished: Finished, screen: Console, *, as_json: bool, quiet: bool) ->
     elif not quiet and aborted is None:
         paths = {"results": str(finished.folder), "summary": str(finished.folder / "summary.json")}
         render_report(
-            finished.summary, examples=finished.progress.examples, paths=paths, console=Console(file=sys.stdout)
+            finished.summary,
+            examples=finished.progress.examples,
+            paths=paths,
+            next_command=f"loadsim run {shlex.quote(str(path))} --seed {finished.progress.plan.seed}",
+            console=Console(file=sys.stdout),
         )

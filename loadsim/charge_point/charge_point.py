@@ -136,7 +136,7 @@ class ChargePoint:
         if self.stopped_at is None:
             ended_at = self.context.ended_at
             self.stopped_at = self.context.clock.elapsed if ended_at is None else ended_at
-            self._linked_at_stop = self._is_linked
+            self._linked_at_stop = self.linked
         for scope in (self._living, self._doing):
             if scope is not None:
                 scope.cancel()
@@ -158,7 +158,8 @@ class ChargePoint:
         return self.context.ended_at if self.stopped_at is None else self.stopped_at
 
     @property
-    def _is_linked(self) -> bool:
+    def linked(self) -> bool:
+        """Whether there is a connection that has not ended."""
         return self.link is not None and self.link.lost is None
 
     async def _do_for_life(self) -> None:
@@ -365,7 +366,7 @@ class ChargePoint:
 
     def _never_sent(self, series: CallSeries, due: float) -> None:
         # Of a charge point that stops, what counts is how it was then: its link ends while its tasks do.
-        linked = self._linked_at_stop if self.stopping else self._is_linked
+        linked = self._linked_at_stop if self.stopping else self.linked
         if self._over_at is not None and linked:
             series.waiting_at_end += 1
             drained_at = self.context.drained_at

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from loadsim.output.layout import BAD, QUIET, WARNING, clean, clock, duration, encodable, rate, share
 from loadsim.output.progress import Happening, Progress
-from loadsim.output.screen import ALL, View, draw, judge_so_far, with_all
+from loadsim.output.screen import draw, judge_so_far
+from loadsim.output.screen_table import ALL, View, with_all
 from loadsim.output.sparkline import RecentPercentiles
 from loadsim.scenario.load_profile import planned_online
 from loadsim.units import format_count

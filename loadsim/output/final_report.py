@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -26,7 +25,6 @@ from loadsim.output.layout import (
     labelled,
     measured,
     rate,
-    share,
     table,
     wrapped,
 )
@@ -58,7 +56,7 @@ def render_report(
         summary: summary.json, as `build_summary` makes it or as read back.
         examples: failures as they happened; one of each kind is shown.
         paths: where things were written, by what they are; ``results`` is the run's folder.
-        next_command: what to type next; else ``loadsim report`` of the run's folder.
+        next_command: what to type next.
         console: where to print; its width is used up to 120 columns.
     """
     width = min(console.width, _WIDEST)
@@ -100,7 +98,7 @@ def _verdict(summary: Summary, width: int) -> list[Text]:
     if verdict == "invalid":
         lines += wrapped("The generator was the bottleneck: these figures show loadsim, not the CSMS.", width)
         for reason in summary.get("invalid_because", ()):
-            lines += wrapped(f"- {reason}", width, style=WARNING)
+            lines += wrapped(f"- {reason}", width, hang=2, style=WARNING)
     return lines
 
 
@@ -172,8 +170,8 @@ def _carried(summary: Summary, width: int) -> list[Text]:
     p99 = actions[named]["response_s"]["p99"]
     told = "" if p99 is None else f" {named} p99 {duration(p99)} (response)."
     lines += wrapped(
-        f"{online}. {format_count(sent)} calls in {duration(seconds)}, {rate(sent / seconds)}/s on average "
-        f"over all of it.{told}",
+        f"{online}. {format_count(sent)} calls in {duration(seconds)}, {rate(sent / seconds)}/s on average, "
+        f"its ramp and end included.{told}",
         width,
     )
     return lines
@@ -221,21 +219,21 @@ def _books(summary: Summary, width: int) -> list[Text]:
         return []
     lines = [Text("THE BOOKS DO NOT CLOSE: some numbers above are wrong or incomplete", style=BAD)]
     for problem in problems:
-        lines += wrapped(f"- {problem}", width, style=BAD)
+        lines += wrapped(f"- {problem}", width, hang=2, style=BAD)
     return lines
 
 
 def _generator(summary: Summary, width: int) -> list[Text]:
     health = summary["generator"]
-    workers = health["workers"]
+    workers, cpu, late = health["workers"], health["cpu_max"], health["lateness_p99_s"]
+    # Below a second no window of CPU has ended, and before the first wake-up nothing could be late.
+    load = f"the busiest at {cpu:.0%} of a core" if cpu else "CPU not measured"
+    latest = None if late is None else health.get("lateness_max_s")
     rows = [
-        (
-            "  load",
-            f"{workers} worker{'' if workers == 1 else 's'}, the busiest at {share(health['cpu_max'])} of a core",
-        ),
+        ("  load", f"{workers} worker{'' if workers == 1 else 's'}, {load}"),
         (
             "  lateness",
-            f"p99 {duration(health['lateness_p99_s'])}   max {duration(health.get('lateness_max_s'))}   "
+            f"p99 {duration(late)}   max {duration(latest)}   "
             f"longest garbage collection {duration(health['gc_pause_max_s'])}",
         ),
         ("  memory", _memory(summary)),
@@ -251,6 +249,8 @@ def _generator(summary: Summary, width: int) -> list[Text]:
 
 def _memory(summary: Summary) -> str:
     health, online = summary["generator"], summary["charge_points"]["online_max"]
+    if not health["rss_max_bytes"]:
+        return NONE
     text = f"{format_bytes(health['rss_max_bytes'])} at most"
     gained = health["rss_max_bytes"] - health["rss_empty_bytes"]
     if online >= _FEW and gained > 0:
@@ -262,8 +262,6 @@ def _paths(paths: Mapping[str, str], next_command: str | None) -> list[Text]:
     lines = [
         Text.assemble((f"{clean(what)}".ljust(_LABEL - 1), QUIET), " ", clean(path)) for what, path in paths.items()
     ]
-    if next_command is None and "results" in paths:
-        next_command = f"loadsim report {shlex.quote(paths['results'])}"
     if next_command:
         lines.append(Text.assemble(("next".ljust(_LABEL), QUIET), (clean(next_command), STRONG)))
     return lines

@@ -16,6 +16,7 @@ from loadsim.ocpp.action import always_accepts
 from loadsim.units import format_duration, format_share
 from loadsim.v16.messages import BY_NAME
 
+_NARROWEST: Final = 8
 NONE: Final = "-"
 """What stands for a number that there is not: no samples, or nothing that could be counted."""
 
@@ -24,6 +25,7 @@ WARNING: Final = "yellow"
 BAD: Final = "bold red"
 QUIET: Final = "dim"
 STRONG: Final = "bold"
+ACCENT: Final = "cyan"
 
 _ASCII: Final = str.maketrans("▁▂▃▄▅▆▇█━╸─…·", "..::||####.~-")
 _PER_SECOND: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -71,12 +73,18 @@ class Column:
 
 
 def table(columns: Sequence[Column], width: int, *, indent: int = 0, gap: int = 2) -> list[Text]:
-    """Set *columns* side by side under their headers; the first is cut when the others leave no room."""
+    """Set *columns* side by side under their headers.
+
+    When they are too wide, the first is cut to its least width where it has one, then columns are left out,
+    and then the first is cut further.
+    """
     kept = [(column, column.width) for column in columns]
-    while len(kept) > 1 and _total(kept, indent, gap) > width and any(column.drop for column, _ in kept):
-        kept.remove(max(kept, key=lambda each: each[0].drop))
     first, first_width = kept[0]
-    kept[0] = first, max(first_width - max(_total(kept, indent, gap) - width, 0), min(first_width, 8))
+    spare = max(first_width - first.least, 0) if first.least else 0
+    while _total(kept, indent, gap) - spare > width and any(column.drop for column, _ in kept[1:]):
+        kept.remove(max(kept[1:], key=lambda each: each[0].drop))
+    too_wide = max(_total(kept, indent, gap) - width, 0)
+    kept[0] = first, max(first_width - too_wide, min(first_width, _NARROWEST))
     lines = [Text(" " * indent, no_wrap=True, overflow="crop") for _ in range(len(first.cells) + 1)]
     for position, (column, column_width) in enumerate(kept):
         contents = [Text(column.header, style=QUIET), *column.cells]
@@ -123,10 +131,13 @@ def labelled(label: str, items: Sequence[str | Text], width: int, *, label_width
     return line
 
 
-def wrapped(text: str, width: int, *, indent: int = 2, style: str = "") -> list[Text]:
-    """Break cleaned *text* into indented lines of at most *width* cells."""
-    lines = textwrap.wrap(clean(text), max(width - indent, 20), break_on_hyphens=False) or [""]
-    return [Text(" " * indent + line, style=style, no_wrap=True) for line in lines]
+def wrapped(text: str, width: int, *, indent: int = 2, hang: int = 0, style: str = "") -> list[Text]:
+    """Break cleaned *text* into lines of at most *width*, indented, all but the first by *hang* more."""
+    first, others = " " * indent, " " * (indent + hang)
+    lines = textwrap.wrap(
+        clean(text), max(width, 30), initial_indent=first, subsequent_indent=others, break_on_hyphens=False
+    )
+    return [Text(line, style=style, no_wrap=True) for line in lines or [first]]
 
 
 def duration(seconds: float | None) -> str:

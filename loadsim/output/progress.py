@@ -68,6 +68,13 @@ class Progress:
             self.final_shards.add(snapshot.shard)
         self._take_recent(snapshot)
 
+    def lose(self, shard: int, why: str) -> None:
+        """Note that a worker is gone, and its charge points and its memory with it."""
+        self.lost_workers[shard] = why
+        self.totals.gauges.pop(shard, None)
+        self.totals.health.pop(shard, None)
+        self.happened(f"worker {shard} lost: {why}")
+
     def happened(self, text: str) -> None:
         """Note something that happened to the run."""
         self.happenings.append(Happening(self.elapsed, text))

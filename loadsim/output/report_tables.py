@@ -7,7 +7,20 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from loadsim.output.layout import BAD, NONE, QUIET, STRONG, WARNING, Column, can_refuse, clean, duration, share, table
+from loadsim.output.layout import (
+    BAD,
+    NONE,
+    QUIET,
+    STRONG,
+    WARNING,
+    Column,
+    can_refuse,
+    clean,
+    duration,
+    share,
+    table,
+    wrapped,
+)
 from loadsim.units import format_count
 
 Numbers = Mapping[str, Any]
@@ -27,20 +40,24 @@ def calls(summary: Numbers, width: int) -> list[Text]:
         return []
     numbers = list(actions.values())
     columns = [
-        Column(header="action", cells=[clean(name) for name in actions], right=False),
+        Column(header="action", cells=[clean(name) for name in actions], right=False, least=16),
         Column(header="sent", cells=_counts(numbers, "sent"), least=7),
         Column(header="answered", cells=_counts(numbers, "answered")),
         Column(header="accepted", cells=_counts(numbers, "accepted"), drop=1),
         Column(header="rejected", cells=[_rejected(name, actions[name], _count) for name in actions]),
         Column(header="rate", cells=[_rejected(name, actions[name], _rejection_rate) for name in actions], least=6),
         Column(header="errors", cells=[_loud(errors_of(each), BAD) for each in numbers]),
-        Column(header="unexpected", cells=[_loud(each["unexpected"], WARNING) for each in numbers]),
+        Column(
+            header="unexpected",
+            cells=[_loud(each["unexpected"], WARNING) for each in numbers],
+            drop=0 if any(each["unexpected"] for each in numbers) else 2,
+        ),
     ]
     lines = [Text("calls", style=STRONG), *table(columns, width, indent=2)]
     for name, each in actions.items():
         endings = [f"{_text(each[key])} {what}" for key, what in _ENDINGS.items() if each.get(key)]
         if endings:
-            lines.append(Text(f"  {clean(name)}: {', '.join(endings)}", style=QUIET))
+            lines += wrapped(f"{name}: {', '.join(endings)}", width, style=QUIET)
     return lines
 
 
@@ -49,7 +66,7 @@ def response_times(summary: Numbers, width: int) -> list[Text]:
     actions = {name: each for name, each in summary.get("actions", {}).items() if each["sent"]}
     if not actions:
         return []
-    columns = [Column(header="action", cells=[clean(name) for name in actions], right=False)]
+    columns = [Column(header="action", cells=[clean(name) for name in actions], right=False, least=16)]
     for percentile in ("p50", "p90", "p95", "p99", "p99.9", "max"):
         cells: list[str | Text] = [duration(each["response_s"][percentile]) for each in actions.values()]
         if percentile in ("p95", "p99"):

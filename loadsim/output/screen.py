@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from rich.text import Text
 
-from loadsim.metrics.calls import CallNumbers
 from loadsim.metrics.judge import MOST_CPU, Result, evaluate, invalid_because
 from loadsim.output.layout import (
+    ACCENT,
     BAD,
     GOOD,
     NONE,
     QUIET,
     STRONG,
     WARNING,
-    Column,
-    can_refuse,
     clean,
     clock,
     cut,
@@ -26,15 +22,12 @@ from loadsim.output.layout import (
     labelled,
     measured,
     rate,
-    share,
-    table,
 )
 from loadsim.output.progress import Progress
-from loadsim.output.sparkline import RecentPercentiles, sparkline
+from loadsim.output.screen_table import View, actions_table
 from loadsim.scenario.load_profile import planned_online
 from loadsim.units import format_bytes, format_count
 
-ALL: Final = "all"
 _AT_RISK: Final = 0.9
 _WIDEST: Final = 140
 """A wider picture would tear apart what belongs together."""
@@ -42,33 +35,12 @@ _LOW: Final = 14
 """Below this height blank lines are left out."""
 _TALL: Final = 24
 _EVENTS: Final = 3
-_ACCENT: Final = "cyan"
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What is drawn: the run, and what is too dear to be worked out twice."""
-
-    progress: Progress
-    actions: Mapping[str, CallNumbers]
-    results: Sequence[Result]
-    recent: RecentPercentiles
 
 
 def judge_so_far(progress: Progress) -> list[Result]:
     """Hold the thresholds against the numbers so far."""
     stages = progress.stages
     return [evaluate(check, progress.totals, stages) for check in progress.checks]
-
-
-def with_all(actions: Mapping[str, CallNumbers]) -> dict[str, CallNumbers]:
-    """Add what all actions make together; a single one is all by itself."""
-    if len(actions) < 2:
-        return dict(actions)
-    together = CallNumbers()
-    for numbers in actions.values():
-        together.merge(numbers)
-    return {**actions, ALL: together}
 
 
 def draw(view: View, *, width: int, height: int) -> list[Text]:
@@ -83,8 +55,10 @@ def draw(view: View, *, width: int, height: int) -> list[Text]:
         *_events(view.progress, width, _EVENTS if height >= _TALL else 1),
     ]
     rows = height - len(head) - len(foot) - 2 * len(gap) - 1
-    body = _actions(view, width, rows) if rows > 0 and view.actions else []
+    body = actions_table(view, width, rows) if rows > 0 and view.actions else []
     parts = [*head, *gap, *body, *gap, *foot] if body else [*head, *gap, *foot]
+    for line in parts:
+        line.truncate(width)
     return parts[:height]
 
 
@@ -140,7 +114,7 @@ def _part(done: float, whole: float) -> float:
 
 def _bar(done: float, width: int) -> Text:
     full = int(done * width)
-    return Text.assemble(("━" * full, _ACCENT), ("─" * (width - full), QUIET))
+    return Text.assemble(("━" * full, ACCENT), ("─" * (width - full), QUIET))
 
 
 def _charge_points(progress: Progress, width: int) -> Text:
@@ -190,72 +164,6 @@ def _planned_authorize(progress: Progress) -> float | None:
     return 0.0 if progress.ended_at is not None else sum(rates)
 
 
-def _actions(view: View, width: int, rows: int) -> list[Text]:
-    """Draw the table of actions, its header included; the busiest when there is no room for all."""
-    shown = dict(view.actions)
-    if len(shown) > rows:
-        busiest = sorted(shown, key=lambda name: (name == ALL, shown[name].sent), reverse=True)
-        kept = set(busiest[: max(rows - 1, 1)])
-        shown = {name: numbers for name, numbers in shown.items() if name in kept}
-    hidden = len(view.actions) - len(shown)
-    lines = table(_columns(view, shown, width), width)
-    if hidden:
-        lines.append(Text(f"and {hidden} more", style=QUIET))
-    return lines[: rows + 1]
-
-
-def _columns(view: View, shown: Mapping[str, CallNumbers], width: int) -> list[Column]:
-    progress, numbers = view.progress, list(shown.values())
-    sent = {name: progress.sent_per_second(name) for name in view.actions if name != ALL}
-    rates = [rate(sum(sent.values()) if name == ALL else sent[name]) for name in shown]
-
-    def times(percent: float) -> list[str]:
-        return [duration(each.response.percentile(percent)) for each in numbers]
-
-    columns = [
-        Column(
-            header="action, run so far",
-            cells=[Text(cut(name, 30), style=QUIET if name == ALL and len(shown) > 1 else "") for name in shown],
-            right=False,
-            least=18,
-        ),
-        Column(header="rate/s", cells=rates, least=6, drop=1),
-        Column(header="p50", cells=times(50), least=6, drop=4),
-        Column(header="p95", cells=[Text(text, style=STRONG) for text in times(95)], least=6),
-        Column(header="p99", cells=times(99), least=6),
-        Column(
-            header="max",
-            cells=[duration(each.response.max if each.response.n else None) for each in numbers],
-            least=6,
-            drop=3,
-        ),
-        Column(header="errors", cells=[_errors(each) for each in numbers], least=6),
-        Column(header="rejected", cells=[_rejected(name, shown[name]) for name in shown], least=8, drop=2),
-    ]
-    room = width - sum(column.width + 2 for column in columns)
-    slices = min(room, view.recent.slices)
-    header = f"p95 last {_span(slices * view.recent.slice_seconds)}"
-    if slices >= len(header):
-        lines = [Text(sparkline(view.recent.latest(name, slices)).rjust(slices), style=_ACCENT) for name in shown]
-        columns.append(Column(header=header.rjust(slices), cells=lines, right=False, drop=5))
-    return columns
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{round(seconds)} s" if rest else f"{minutes} min"
-
-
-def _errors(numbers: CallNumbers) -> Text:
-    errors = numbers.errors
-    return Text(share(errors / numbers.sent if numbers.sent else None), style=BAD if errors else "")
-
-
-def _rejected(action: str, numbers: CallNumbers) -> str:
-    refusable = action != ALL and can_refuse(action)
-    return share(numbers.rejection_rate) if refusable or numbers.rejected else NONE
-
-
 def _thresholds(view: View, width: int) -> list[Text]:
     if not view.results:
         return [labelled("thresholds", [Text("none", style=QUIET)], width)]
@@ -301,8 +209,9 @@ def _generator(progress: Progress, width: int) -> list[Text]:
     core = max((worker.cpu for worker in workers), default=None)
     busy = bool(reasons) or (core is not None and core > MOST_CPU)
     descriptors = max(workers, key=lambda worker: worker.descriptors, default=None)
+    state = Text("OK", style=GOOD) if workers else Text("starting", style=QUIET)
     items: list[str | Text] = [
-        Text("BUSY", style=f"bold {WARNING}") if busy else Text("OK", style=GOOD),
+        Text("BUSY", style=f"bold {WARNING}") if busy else state,
         _named("core", NONE if core is None else f"{core:.0%}", WARNING if core and core > MOST_CPU else ""),
         _named("lateness p99", duration(health.lateness_p99)),
         _named("RSS", format_bytes(sum(worker.rss for worker in workers)) if workers else NONE),

@@ -25,21 +25,26 @@ def build_summary(progress: Progress, *, duration: float) -> dict[str, Any]:
 
     Args:
         progress: the run, ended.
-        duration: seconds from the run's beginning to the last answer.
+        duration: seconds from the run's beginning to its end, planned or early; the graceful stop is not in it.
     """
     totals, counters = progress.totals, progress.totals.counters
     results = [evaluate(check, totals, progress.stages) for check in progress.checks]
     health = progress.health
     invalid = invalid_because(health, progress.checks)
-    judged = verdict(results, invalid)
+    # A run that was given up before anything was measured has nothing to pass.
+    judged = "failed" if progress.aborted_because else verdict(results, invalid)
     return {
         "schema": SCHEMA,
         "name": progress.plan.name,
         "verdict": judged,
         "invalid_because": invalid,
         "complete": not progress.lost_workers and progress.interrupted_by is None and not progress.aborted_because,
+        "interrupted_by": progress.interrupted_by,
+        "aborted_because": progress.aborted_because,
         "exit_code": exit_code(progress, judged),
+        "seed": progress.plan.seed,
         "duration_s": round(duration, 3),
+        "planned_duration_s": round(progress.plan.duration, 3),
         "charge_points": {
             "planned": progress.plan.charge_points,
             "started": totals.gauge("charge_points.started"),
@@ -60,6 +65,7 @@ def build_summary(progress: Progress, *, duration: float) -> dict[str, Any]:
         },
         "messages": {"sent": counters["messages.sent"], "received": counters["messages.received"]},
         "bytes": {"sent": counters["bytes.sent"], "received": counters["bytes.received"]},
+        "all": call_numbers(totals.select()),
         "actions": {name: action_numbers(progress, name, numbers) for name, numbers in progress.actions().items()},
         "strays": {kind: counters[f"strays.{kind}"] for kind in STRAYS},
         "commands": commands(progress),

@@ -27,26 +27,28 @@ async def heartbeat(charge_point: ChargePoint) -> None:
     not beat in phase. From then on a beat falls due when the interval has passed without traffic, or, where
     the settings say so, a fixed interval after the last one fell due.
     """
-    clock = charge_point.context.clock
+    zero = charge_point.context.clock.trio_time(0.0)
     regardless = charge_point.settings.heartbeat.regardless_of_traffic
     spread = charge_point.draws(f"heartbeat {charge_point.connections}").uniform()
-    last = clock.elapsed - spread * interval(charge_point)
+    last = trio.current_time() - interval(charge_point) * spread
     at = last + interval(charge_point)
     first = True
     try:
         while True:
-            while at > clock.elapsed:
-                if await _rang(charge_point, at):
-                    at = max(last + interval(charge_point), clock.elapsed)
+            while trio.current_time() < at:
+                if await _rang(charge_point, at):  # a shorter interval may have passed already
+                    at = max(last + interval(charge_point), trio.current_time())
                 if not (first or regardless):
                     at = _quiet_until(charge_point)
             last, first = at, False
             with suppress(CallFailed):  # counted; the next beat is due all the same
-                await send_heartbeat(charge_point, at, is_accepted)
+                await send_heartbeat(charge_point, at - zero, is_accepted)
+            if not charge_point.linked:
+                await trio.sleep_forever()  # no beat is due any more; the end of this task comes soon
             at = last + interval(charge_point) if regardless else _quiet_until(charge_point)
     finally:
-        while regardless and (last := last + interval(charge_point)) <= clock.elapsed:
-            charge_point.leave_unsent(HEARTBEAT, [last])  # fell due behind an open call
+        while regardless and (last := last + interval(charge_point)) <= trio.current_time():
+            charge_point.leave_unsent(HEARTBEAT, [last - zero])  # fell due behind an open call
 
 
 def interval(charge_point: ChargePoint) -> float:
@@ -69,16 +71,15 @@ async def send_heartbeat(
 
 
 def _quiet_until(charge_point: ChargePoint) -> float:
-    """Return when the interval will have passed without traffic, in seconds of the run."""
+    """Return when the interval will have passed without traffic, in trio's time."""
     link = charge_point.link
     quiet_since = link.last_traffic if link is not None else trio.current_time()
-    return quiet_since - charge_point.context.clock.trio_time(0.0) + interval(charge_point)
+    return quiet_since + interval(charge_point)
 
 
 async def _rang(charge_point: ChargePoint, at: float) -> bool:
     """Sleep until *at*; tell whether a ChangeConfiguration of the interval ended the sleep."""
-    wake_up = charge_point.context.clock.trio_time(at)
-    rang = await memory_of(charge_point).heartbeat_alarm.sleep_until(wake_up)
+    rang = await memory_of(charge_point).heartbeat_alarm.sleep_until(at)
     if not rang:
-        charge_point.context.recorder.lateness.append(trio.current_time() - wake_up)
+        charge_point.context.recorder.lateness.append(trio.current_time() - at)
     return rang

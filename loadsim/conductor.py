@@ -223,6 +223,7 @@ class _Conductor:
                     screen.refresh()
                 if progress.elapsed > deadline:
                     break
+            await self._give_up_if_unreachable(over=True)
             screen.refresh()
         for worker in self._workers:
             if worker.shard not in self._gone:
@@ -245,14 +246,20 @@ class _Conductor:
         if self._first_refusal is None and self._progress.totals.with_prefix("connections.refused."):
             self._first_refusal = trio.current_time()
 
-    async def _give_up_if_unreachable(self) -> None:
-        """End a run that has not opened a single connection: there is nothing to measure."""
+    async def _give_up_if_unreachable(self, *, over: bool = False) -> None:
+        """End a run that has not opened a single connection: there is nothing to measure.
+
+        One that is *over*, because it was short or nobody answered, is no more than that either.
+        """
         progress, counters = self._progress, self._progress.totals.counters
         if progress.aborted_because or counters["connections.opened"] or not counters["connections.attempted"]:
             return
         now = trio.current_time()
         refused_long = self._first_refusal is not None and now - self._first_refusal >= _ALL_REFUSED_FOR
-        if not refused_long and progress.elapsed < _NOTHING_OPENED_FOR:
+        if over:
+            if progress.interrupted_by is not None:
+                return  # it was not given the time
+        elif not refused_long and progress.elapsed < _NOTHING_OPENED_FOR:
             return
         refused = progress.totals.with_prefix("connections.refused.")
         outcomes = ", ".join(f"{outcome} {count}" for outcome, count in refused.items()) or "no answer"

@@ -15,6 +15,8 @@ from loadsim.scenario.plan import Plan
 
 DESCRIPTORS_OF_ITS_OWN: Final = 128
 """Descriptors that a worker needs besides its sockets."""
+DESCRIPTORS_A_WORKER: Final = 7
+"""Descriptors that the conductor needs for each worker while it starts it."""
 CHARGE_POINTS_A_WORKER: Final = 5_000
 """With more a second core helps, where there is one."""
 _LINUX_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -42,7 +44,7 @@ def default_workers(plan: Plan) -> int:
 
     One core is left to the conductor, and to the embedded CSMS.
     """
-    needed = math.ceil(plan.charge_points / (raise_descriptor_limit() - DESCRIPTORS_OF_ITS_OWN))
+    needed = _least_workers(plan, raise_descriptor_limit())
     wanted = math.ceil(plan.charge_points / CHARGE_POINTS_A_WORKER)
     return max(needed, min(wanted, max(1, cores() - 1)), 1)
 
@@ -54,14 +56,8 @@ def check_machine(plan: Plan, workers: int) -> None:
         PreflightFailed: it says what is missing and what to do.
     """
     limit = raise_descriptor_limit()
-    sockets = math.ceil(plan.charge_points / workers) + DESCRIPTORS_OF_ITS_OWN
-    if sockets > limit:
-        least = math.ceil(plan.charge_points / (limit - DESCRIPTORS_OF_ITS_OWN))
-        raise PreflightFailed(
-            f"too few descriptors: {workers} worker(s) need {sockets:,} each and may open {limit:,}; "
-            f"use --workers {least}, or raise the hard limit (ulimit -Hn)"
-        )
     online = most_online(plan)
+    _check_descriptors(plan, workers, online, limit)
     addresses = max(1, len(plan.target.source_addresses))
     ports = ephemeral_ports()
     if online > ports * addresses:
@@ -69,6 +65,32 @@ def check_machine(plan: Plan, workers: int) -> None:
             f"too few ports: {online:,} connections to one CSMS need {math.ceil(online / ports)} source addresses "
             f"of {ports:,} ports each, and there are {addresses}; set csms.source_addresses"
         )
+
+
+def _check_descriptors(plan: Plan, workers: int, online: int, limit: int) -> None:
+    least = _least_workers(plan, limit)
+    sockets = math.ceil(plan.charge_points / workers) + DESCRIPTORS_OF_ITS_OWN
+    for whose, needed in (
+        (f"{workers} worker(s) need {{}} each and", sockets),
+        (f"the conductor needs {{}} to start {workers} worker(s), and each process", _needed_to_start(workers)),
+        ("the embedded CSMS needs {} and", online + DESCRIPTORS_OF_ITS_OWN if plan.embedded is not None else 0),
+    ):
+        if needed > limit:
+            enough = needed == sockets and workers < least and _needed_to_start(least) <= limit
+            cure = f"use --workers {least}, or " if enough else ""
+            raise PreflightFailed(
+                f"too few descriptors: {whose.format(f'{needed:,}')} may open {limit:,}; "
+                f"{cure}raise the hard limit (ulimit -Hn)"
+            )
+
+
+def _least_workers(plan: Plan, limit: int) -> int:
+    """Return the fewest workers whose sockets fit into their descriptors, as far as any number does."""
+    return math.ceil(plan.charge_points / max(limit - DESCRIPTORS_OF_ITS_OWN, 1))
+
+
+def _needed_to_start(workers: int) -> int:
+    return DESCRIPTORS_OF_ITS_OWN // 2 + DESCRIPTORS_A_WORKER * workers
 
 
 def ephemeral_ports() -> int:

@@ -28,15 +28,9 @@ class Clock:
         """Turn seconds of the run into trio's time."""
         return self._zero + elapsed
 
-    def wall(self, offset: float = 0.0) -> datetime:
-        """Return the time of day in UTC; *offset* in seconds is what a charge point learnt from its CSMS.
-
-        A CSMS may name a time at either end of the calendar: there the clock stands still.
-        """
-        try:
-            return self._wall + timedelta(seconds=self.elapsed + offset)
-        except OverflowError:
-            return (datetime.max if offset > 0 else datetime.min).replace(tzinfo=UTC)
+    def wall(self) -> datetime:
+        """Return the time of day in UTC."""
+        return self._wall + timedelta(seconds=self.elapsed)
 
 
 class Throttle:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 from typing import Final
 
 from loadsim.charge_point.charge_point import ChargePoint
@@ -62,7 +61,7 @@ async def send_authorize(charge_point: ChargePoint, drawn: DrawnTag, due: float)
         due=due,
         tag_class=drawn.tag_class,
         expected=expected,
-        allowed=partial(is_accepted, charge_point),
+        allowed=is_accepted,
     )
 
 

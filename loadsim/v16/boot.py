@@ -13,7 +13,6 @@ from loadsim.link.link import CallFailed
 from loadsim.v16.memory import LONGEST_INTERVAL, OWN_HEARTBEAT_INTERVAL, is_accepted, memory_of
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import BootNotificationRequest, BootNotificationResponse
-from loadsim.v16.messages.formats import parse_date_time
 
 BOOT: Final = BY_NAME["BootNotification"]
 
@@ -49,7 +48,7 @@ async def send_boot(charge_point: ChargePoint, due: float) -> int:
     request = boot_request(charge_point)
     response: BootNotificationResponse = await charge_point.call(BOOT, request, due=due)
     memory.registration = response.status
-    adopt_clock(charge_point, response.current_time)
+    charge_point.adopt_clock(response.current_time)
     interval = min(response.interval, LONGEST_INTERVAL)
     if response.status == "Accepted":
         memory.heartbeat_interval = float(interval) if interval > 0 else OWN_HEARTBEAT_INTERVAL
@@ -85,9 +84,3 @@ def boot_request(charge_point: ChargePoint) -> BootNotificationRequest:
         meter_type=optional(data.meter_type),
         meter_serial_number=optional(data.meter_serial),
     )
-
-
-def adopt_clock(charge_point: ChargePoint, current_time: str) -> None:
-    """Set the charge point's clock by the CSMS's (sections 4.2 and 4.6); its timestamps follow it."""
-    difference = parse_date_time(current_time) - charge_point.context.clock.wall()
-    charge_point.clock_offset = difference.total_seconds()

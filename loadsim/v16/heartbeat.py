@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Final
 
 import trio
 
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.link.link import CallFailed
-from loadsim.v16.boot import adopt_clock
 from loadsim.v16.memory import is_accepted, may_send_triggered, memory_of
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import HeartbeatRequest, HeartbeatResponse
@@ -64,10 +62,8 @@ async def send_heartbeat(
     Raises:
         CallFailed: no valid answer.
     """
-    response: HeartbeatResponse = await charge_point.call(
-        HEARTBEAT, _REQUEST, due=due, allowed=partial(allowed, charge_point)
-    )
-    adopt_clock(charge_point, response.current_time)
+    response: HeartbeatResponse = await charge_point.call(HEARTBEAT, _REQUEST, due=due, allowed=allowed)
+    charge_point.adopt_clock(response.current_time)
 
 
 def _quiet_until(charge_point: ChargePoint) -> float:

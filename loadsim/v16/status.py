@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
 from typing import Final
 
 import trio
@@ -36,7 +35,7 @@ async def send_statuses(
         while left:
             request = status_request(charge_point, left.pop(0))
             with suppress(CallFailed):
-                await charge_point.call(STATUS, request, due=due, allowed=partial(allowed, charge_point))
+                await charge_point.call(STATUS, request, due=due, allowed=allowed)
     except trio.Cancelled:
         charge_point.leave_unsent(STATUS, [due] * len(left))
         raise
@@ -48,5 +47,5 @@ def status_request(charge_point: ChargePoint, connector: int) -> StatusNotificat
         connector_id=connector,
         error_code="NoError",
         status="Available",
-        timestamp=format_date_time(charge_point.context.clock.wall(charge_point.clock_offset)),
+        timestamp=format_date_time(charge_point.now()),
     )

@@ -1,0 +1,181 @@
+"""What a run prints, the code it ends with, and what the machine must have for it."""
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.network.own_central import own_central
+from tests.network.running import run, running
+from tests.peers import start
+
+pytestmark = [pytest.mark.network, pytest.mark.timeout(100)]
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="other systems have only 127.0.0.1 on loopback")
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="no such limits and signals on Windows")
+ATTEMPTS = 4
+SCENARIO = """
+version: 1
+name: outcomes
+seed: 1
+CSMS
+fleets: {demo: {count: 10, authorize: 3600/h}}
+stages: [{name: all, for: 2s, online: 100%, jump: true}]
+thresholds: [THRESHOLDS]
+"""
+
+
+def scenario(*thresholds: str, csms: str = "") -> str:
+    return SCENARIO.replace("THRESHOLDS", ", ".join(thresholds)).replace("CSMS", csms)
+
+
+OUTSIDE = 'csms: {url: "${CSMS_URL}"}'
+
+
+def test_json_is_alone_on_stdout_and_a_run_that_passed_ends_with_0(tmp_path: Path) -> None:
+    for _ in range(ATTEMPTS):  # a machine that is busy for a moment makes a run INVALID, and rightly so
+        ended = run(scenario("all errors == 0", "Authorize p99 < 20s"), tmp_path, "--json")
+        if ended.code != 4:
+            break
+
+    summary = ended.check([0])
+    assert json.loads(ended.stdout) == summary
+    assert summary["verdict"] == "passed"
+    assert summary["complete"] is True
+    assert [each["ok"] for each in summary["thresholds"]] == [True, True]
+    assert "loadsim outcomes: 10 charge points" in ended.stderr
+
+
+def test_a_failed_threshold_ends_the_run_with_99(tmp_path: Path) -> None:
+    for _ in range(ATTEMPTS):
+        ended = run(scenario("Authorize p99 < 20s", "Authorize accepted == 0"), tmp_path, "--json")
+        if ended.code != 4:
+            break
+
+    summary = ended.check([99])
+    assert summary["verdict"] == "failed"
+    assert [each["ok"] for each in summary["thresholds"]] == [True, False]
+    assert summary["thresholds"][1]["actual"] == summary["actions"]["Authorize"]["accepted"]
+
+
+@POSIX
+def test_a_generator_that_was_late_makes_the_run_invalid_with_4(tmp_path: Path) -> None:
+    with running(scenario("Authorize accepted == 0"), tmp_path, "-q") as under_way:
+        under_way.wait_for_connections(10)
+        (worker,) = under_way.workers()
+        worker.send_signal(signal.SIGSTOP)
+        time.sleep(0.7)
+        worker.send_signal(signal.SIGCONT)
+        ended = under_way.finish()
+
+    summary = ended.check([4])  # stronger than the threshold that failed
+    assert summary["verdict"] == "invalid"
+    assert "p99 lateness" in summary["invalid_because"][0]
+    assert ended.stdout == ""
+
+
+def test_a_bad_scenario_ends_with_2_and_nothing_was_sent(tmp_path: Path) -> None:
+    with own_central() as central:
+        ended = run(scenario("Authorise p99 < 1s", csms=OUTSIDE), tmp_path, "--json", url=central.url)
+
+    assert ended.code == 2
+    assert ended.stdout == ""
+    assert "scenario.yaml:8:" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not ended.results.exists()
+    assert central.identities == set()
+
+
+@pytest.mark.parametrize("option", [["--workers", "0"], ["--graceful-stop", "5"], ["--no-such-option"]])
+def test_a_bad_command_line_ends_with_2_and_nothing_was_sent(option: list[str], tmp_path: Path) -> None:
+    ended = run(scenario(), tmp_path, *option)
+
+    assert ended.code == 2
+    assert ended.stdout == ""
+    assert ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not ended.results.exists()
+
+
+@LINUX
+def test_connections_come_from_the_source_addresses_in_turn(tmp_path: Path) -> None:
+    csms = 'csms: {url: "${CSMS_URL}", source_addresses: [127.0.0.2, 127.0.0.3]}'
+    with own_central() as central:
+        ended = run(scenario(csms=csms), tmp_path, "-q", "--workers", "2", url=central.url)
+
+    ended.check()
+    assert central.addresses == {"127.0.0.2": 5, "127.0.0.3": 5}
+
+
+@LINUX
+def test_a_source_address_that_this_machine_has_not_is_its_own_fault_and_not_the_csmss(tmp_path: Path) -> None:
+    csms = 'csms: {url: "${CSMS_URL}", source_addresses: [203.0.113.9]}'
+    with own_central() as central:
+        ended = run(scenario(csms=csms), tmp_path, "-q", url=central.url)
+
+    summary = ended.check([3])
+    assert set(summary["connections"]["refused"]) == {"EADDRNOTAVAIL"}
+    assert "EADDRNOTAVAIL" in ended.stderr
+
+
+FIVE_HUNDRED = """
+version: 1
+name: many
+csms: {url: "${CSMS_URL}"}
+fleets: {demo: {count: 500}}
+stages: [{for: 2s, online: 100%}, {for: 2s}]
+"""
+
+
+def with_descriptors(limit: int) -> tuple[str, ...]:
+    return ("/bin/sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh")
+
+
+@POSIX
+def test_too_few_descriptors_end_the_run_before_it_begins_and_say_what_to_do(tmp_path: Path) -> None:
+    with own_central() as central:
+        ended = run(FIVE_HUNDRED, tmp_path, "-q", "--workers", "1", url=central.url, prefix=with_descriptors(300))
+
+    assert ended.code == 3
+    (line,) = ended.stderr.splitlines()
+    assert "--workers 3" in line
+    assert "ulimit" in line
+    assert central.identities == set()
+
+
+@POSIX
+def test_more_workers_are_taken_where_one_has_too_few_descriptors(tmp_path: Path) -> None:
+    with start("truth_server") as peer:
+        ended = run(FIVE_HUNDRED, tmp_path, "-q", url=peer.url, prefix=with_descriptors(300))
+        record = peer.finish()
+
+    summary = ended.check()
+    assert summary["generator"]["workers"] == 3
+    assert summary["generator"]["descriptor_limit"] == 300
+    assert summary["charge_points"]["booted"] == record["booted"] == 500
+    assert summary["connections"]["refused"] == {}
+
+
+@POSIX
+@pytest.mark.parametrize("limit", [60, 128, 129, 135])
+def test_a_limit_that_no_number_of_workers_copes_with_is_said_to_be_too_low(limit: int, tmp_path: Path) -> None:
+    ended = run(FIVE_HUNDRED, tmp_path, "-q", url="ws://127.0.0.1:9/", prefix=with_descriptors(limit))
+
+    assert ended.code == 3
+    (line,) = ended.stderr.splitlines()
+    assert "descriptors" in line
+    assert "ulimit" in line
+
+
+@POSIX
+def test_an_embedded_csms_that_could_not_hold_the_fleet_is_not_started(tmp_path: Path) -> None:
+    text = FIVE_HUNDRED.replace('csms: {url: "${CSMS_URL}"}', "")
+    ended = run(text, tmp_path, "-q", prefix=with_descriptors(300))
+
+    assert ended.code == 3
+    (line,) = ended.stderr.splitlines()
+    assert "embedded CSMS" in line
+    assert "ulimit" in line

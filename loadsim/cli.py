@@ -104,7 +104,12 @@ def run(
 
 
 @app.command()
-def validate(scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO...", show_default=False)]) -> None:
+def validate(
+    scenarios: Annotated[
+        list[Path],
+        typer.Argument(metavar="SCENARIO...", help="YAML files, or names of shipped scenarios.", show_default=False),
+    ],
+) -> None:
     """Check scenarios; all mistakes are reported at once, each with its place."""
     from loadsim.scenario.resolve import resolve  # noqa: PLC0415
     from loadsim.units import format_count, format_duration  # noqa: PLC0415

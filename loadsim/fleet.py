@@ -127,12 +127,13 @@ class Fleet:
             password=identity.password,
             tags=self._tags[fleet.name],
         )
-        self._charge_points[member.number] = charge_point
         for since, until in member.intervals:
             await self._context.sleep_until(since)
-            if self._context.clock.elapsed < until:  # else the last answer of the interval before came too late
-                await charge_point.live()
-        del self._charge_points[member.number]
+            if self._context.ended_at is not None or self._context.clock.elapsed >= until:
+                continue  # over: at the end of the run, or because the last answer of the interval before came late
+            self._charge_points[member.number] = charge_point
+            await charge_point.live()
+            del self._charge_points[member.number]
 
     async def _measure_lateness(self) -> None:
         """Record how late a 10 ms ticker wakes up; ticks that a stall swallowed are counted too."""
@@ -157,6 +158,9 @@ class Fleet:
         context = self._context
         context.ended_at = min(context.clock.elapsed, self._plan.duration)
         self.online_end = context.states["online"]
+        due = sum(member.intervals[0][0] <= context.ended_at for member in self._members)
+        context.recorder.counters["generator.due"] += due
+        context.recorder.counters["generator.behind"] += due - self.started
         longest = max((fleet.settings.call_timeout for fleet in self._plan.fleets), default=math.inf)
         with trio.move_on_after(min(longest, graceful_stop)):
             while context.open_calls:  # noqa: ASYNC110 - the hot path counts; it need not wake anyone

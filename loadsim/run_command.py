@@ -65,7 +65,7 @@ def run(
         finished = trio.run(conduct, plan, options)
     except OSError as error:
         raise UsageError(f"the results cannot be written: {error}") from error
-    _show(finished, path, screen, as_json=as_json, quiet=quiet)
+    _show(finished, screen, as_json=as_json, quiet=quiet)
     return int(finished.summary["exit_code"])
 
 
@@ -91,7 +91,13 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def _show(finished: Finished, path: Path, screen: Console, *, as_json: bool, quiet: bool) -> None:
+def _again(seed: int) -> str:
+    """Return the command that does the same run again."""
+    given = sys.argv[1:]
+    return shlex.join(["loadsim", *given] if "--seed" in given else ["loadsim", *given, "--seed", str(seed)])
+
+
+def _show(finished: Finished, screen: Console, *, as_json: bool, quiet: bool) -> None:
     aborted = finished.progress.aborted_because
     if aborted is not None:
         screen.print(aborted, markup=False, highlight=False, soft_wrap=True)
@@ -103,6 +109,6 @@ def _show(finished: Finished, path: Path, screen: Console, *, as_json: bool, qui
             finished.summary,
             examples=finished.progress.examples,
             paths=paths,
-            next_command=f"loadsim run {shlex.quote(str(path))} --seed {finished.progress.plan.seed}",
+            next_command=_again(finished.progress.plan.seed),
             console=Console(file=sys.stdout),
         )

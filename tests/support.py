@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import trio
@@ -56,10 +57,6 @@ class Answer:
 
 
 Script = Answer | Callable[[Received], Answer]
-
-
-def accepted(**more: Any) -> Answer:
-    return boot("Accepted", **more)
 
 
 def boot(status: str, interval: int = 300, delay: float = 0.0, current_time: str = "2026-11-22T09:15:00Z") -> Answer:
@@ -162,7 +159,8 @@ class FakeConnection:
             text = json.dumps([4, received.id, answer.error, "because", {}])
         else:
             text = json.dumps([3, received.id, answer.payload])
-        self.csms.answered[received.action] += await self.send(text)
+        sent = await self.send(text)
+        self.csms.answered[received.action] += sent
 
     async def send(self, text: str | bytes) -> bool:
         """Send anything; False when the charge point is gone."""
@@ -415,12 +413,7 @@ def _tags(name: str) -> Callable[[int], str]:
     return lambda n: f"{name}-{n}"
 
 
-def moment(seconds: float) -> datetime:
-    """The time of day after *seconds* of the run."""
-    return WALL + timedelta(seconds=seconds)
-
-
 def increasing(values: list[float]) -> Iterator[float]:
     """Yield the gaps between *values*."""
-    for before, after in zip(values, values[1:], strict=False):
+    for before, after in pairwise(values):
         yield after - before

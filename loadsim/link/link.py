@@ -96,7 +96,7 @@ class Link:
                 if waiting.answer is None:
                     await waiting.wait()
             except ConnectionLost as error:
-                self.lost = self.lost or error
+                self.lost = self.lost or error.bare()
                 waiting.failure = waiting.failure or f"connection_lost {error}"
             finally:
                 self._open = None
@@ -139,9 +139,9 @@ class Link:
             try:
                 text = await self._transport.receive()
             except ConnectionLost as lost:
-                self.lost = lost
+                self.lost = lost.bare()
                 self.fail_open_call(f"connection_lost {lost}")
-                return lost
+                return self.lost
             self.last_traffic = trio.current_time()
             self._counters["messages.received"] += 1
             self._counters["bytes.received"] += _size(text)

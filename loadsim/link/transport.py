@@ -30,6 +30,11 @@ class ConnectionLost(Exception):
     def __init__(self, code: int = ABNORMAL_CLOSURE, reason: str = "") -> None:
         super().__init__(f"{code} {reason}".rstrip())
         self.code = code
+        self.reason = reason
+
+    def bare(self) -> ConnectionLost:
+        """Return it without the traceback, which would keep alive, in a cycle, all that it passed through."""
+        return ConnectionLost(self.code, self.reason)
 
 
 class Transport(Protocol):

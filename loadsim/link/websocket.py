@@ -118,7 +118,7 @@ class _QuietNursery:
     def __init__(self, nursery: trio.Nursery, connecting: trio.CancelScope) -> None:
         self._nursery = nursery
         self._connecting: trio.CancelScope | None = connecting
-        self.error: Exception | None = None
+        self.refusal = ("closed", "the CSMS closed the connection during the WebSocket handshake")
 
     def start_soon(self, task: Callable[[], Awaitable[Any]]) -> None:
         self._nursery.start_soon(self._run, task)
@@ -130,8 +130,9 @@ class _QuietNursery:
     async def _run(self, task: Callable[[], Awaitable[Any]]) -> None:
         try:
             await task()
-        except Exception as error:  # noqa: BLE001 - a broken server must not take the run down; kept for connect
-            self.error = error
+        except Exception as error:  # noqa: BLE001 - a broken server must not take the run down
+            # In words: the error itself would keep alive, in a cycle, all that its traceback passed through.
+            self.refusal = _refusal(error)
         if self._connecting is not None:
             self._connecting.cancel()
 
@@ -242,7 +243,7 @@ class WebSocketConnector:
             )
             quiet.opened()
         if connecting.cancelled_caught:
-            raise _refusal(quiet.error)
+            raise ConnectFailed(*quiet.refusal)
         if request.subprotocol == SUBPROTOCOL and connection.subprotocol != SUBPROTOCOL:
             await WebSocketTransport(connection, stream, 0.0, 0.0).aclose()  # OCPP-J 1.6, section 3.1.2
             raise ConnectFailed("subprotocol", f"offered {SUBPROTOCOL}, the CSMS agreed to {connection.subprotocol}")
@@ -257,10 +258,8 @@ class WebSocketConnector:
         return [(b"Authorization", b"Basic " + credentials)]
 
 
-def _refusal(error: Exception | None) -> ConnectFailed:
-    """Name why the WebSocket handshake ended without a connection."""
-    if error is None:
-        return ConnectFailed("closed", "the CSMS closed the connection during the WebSocket handshake")
+def _refusal(error: Exception) -> tuple[str, str]:
+    """Name why the WebSocket handshake ended without a connection: the outcome, and the detail for people."""
     if isinstance(error, trio_websocket.ConnectionRejected):
-        return ConnectFailed(f"http_{error.status_code}", f"the CSMS answered the handshake with {error.status_code}")
-    return ConnectFailed("bad_handshake", f"the CSMS's handshake is not one: {error!r}")
+        return f"http_{error.status_code}", f"the CSMS answered the handshake with {error.status_code}"
+    return "bad_handshake", f"the CSMS's handshake is not one: {error!r}"

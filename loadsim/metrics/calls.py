@@ -113,7 +113,7 @@ class CallNumbers(_Counts):
         self.service.merge(other.service)
 
     def open_books(self) -> list[str]:
-        """Name each book of scenario.md's "Numbers" that does not close once a run has ended; none is right."""
+        """Name each book that does not close once a run has ended; none is right."""
         books = {
             "planned = sent + waiting_at_end + skipped_offline": (
                 self.planned,

@@ -85,6 +85,8 @@ METRICS: Final = (
     Metric("generator.cpu", "gauge", "share of a core", "CPU of the worker over the last second"),
     Metric("generator.rss", "gauge", "bytes", "resident memory of the worker"),
     Metric("generator.descriptors", "gauge", "descriptors", "open file descriptors of the worker"),
+    Metric("generator.due", "counter", "charge points", "charge points that were to come online by the end"),
+    Metric("generator.behind", "counter", "charge points", "of these, not begun at the end"),
     Metric(
         "generator.exhausted.*",
         "counter",

@@ -28,7 +28,11 @@ def check_csms(csms: CsmsModel, places: Places, folder: Path) -> str | None:
     for index, address in enumerate(addresses):
         if address in addresses[:index] and not places.broken("csms", "source_addresses"):
             places.report(("csms", "source_addresses", index), f"the address {shown(address)} stands here twice")
-    return _check_auth(csms.auth, places, folder) if csms.auth is not None else None
+    if csms.auth is None:
+        return None
+    if csms.url is None and csms.auth.user not in (None, "{id}"):
+        places.report((*_AUTH, "user"), "the embedded CSMS asks for each charge point's id: expected {id}")
+    return _check_auth(csms.auth, places, folder)
 
 
 def _check_auth(auth: AuthModel, places: Places, folder: Path) -> str | None:

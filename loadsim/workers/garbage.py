@@ -3,6 +3,9 @@
 A full collection of a worker with 10,000 charge points takes about a second, which would be counted as the
 CSMS's. So automatic collection is off. Whenever enough new objects have come together they are collected, and
 the survivors are frozen: a pause is as long as what is new, not as long as what is there.
+
+And where collections find nothing, which is how it is while charge points just talk, fewer and fewer of them
+are made; what is new is frozen unseen. One that finds something makes the next ones look again.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import trio
 
 _NEW_OBJECTS: Final = 10_000
 _LOOK_EVERY: Final = 0.1
+_WORTH_LOOKING: Final = 100
+_MOST_UNSEEN: Final = 16
 
 
 class GarbagePolicy:
@@ -38,11 +43,17 @@ class GarbagePolicy:
 
     async def run(self) -> None:
         """Collect when there is enough to look at, until cancelled."""
+        unseen, left = 1, 0
         while True:
             await trio.sleep(_LOOK_EVERY)
-            if gc.get_count()[0] >= _NEW_OBJECTS:
-                gc.collect()
-                gc.freeze()
+            if gc.get_count()[0] < _NEW_OBJECTS:
+                continue
+            if left:
+                left -= 1
+            else:
+                unseen = 1 if gc.collect() >= _WORTH_LOOKING else min(unseen * 2, _MOST_UNSEEN)
+                left = unseen - 1
+            gc.freeze()
 
     def _time(self, phase: str, info: dict[str, Any]) -> None:
         if phase == "start":

@@ -17,6 +17,7 @@ import trio
 
 from loadsim.charge_point.context import Clock, Context, Throttle
 from loadsim.fleet import Fleet
+from loadsim.limits import raise_timer_resolution
 from loadsim.link.websocket import Endpoint, WebSocketConnector
 from loadsim.metrics.recorder import Recorder
 from loadsim.scenario.load_profile import stage_at
@@ -155,6 +156,7 @@ def endpoint_of(plan: Plan) -> Endpoint:
 
 def main() -> None:
     """Run a worker on this process's stdin and stdout."""
+    raise_timer_resolution()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the conductor decides
     # Unbuffered: the interpreter's end needs the lock of a buffer in which a daemon thread still waits.
     orders = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 - a descriptor; see above

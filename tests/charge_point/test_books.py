@@ -11,16 +11,24 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from loadsim.charge_point.settings import Arrivals, Backoff, HeartbeatSettings
-from tests.support import SILENCE, USUAL, Answer, Script, Received, boot, in_virtual_time, tag_info, tag_pool, world
+from tests.support import SILENCE, USUAL, Answer, Received, Script, boot, in_virtual_time, tag_info, tag_pool, world
 
-BUSY = {
+BUSY: dict[str, Any] = {
     "authorize": Arrivals(rate=0.3),
     "call_timeout": 6.0,
     "connectors": 2,
     "heartbeat": HeartbeatSettings(every=4.0, regardless_of_traffic=True),
     "reconnect": Backoff(first=2.0, factor=2.0, max=10.0, jitter=0.5),
 }
-RAW = ['[3,"{id}"]', '[4,"{id}"]', '[3,"{id}",{"a":1}]', "x", '[3,"other",{}]', '[2,"q","Reset",{}]', b"\x00"]
+RAW: list[str | bytes] = [
+    '[3,"{id}"]',
+    '[4,"{id}"]',
+    '[3,"{id}",{"a":1}]',
+    "x",
+    '[3,"other",{}]',
+    '[2,"q","Reset",{}]',
+    b"\x00",
+]
 ODD = [
     SILENCE,
     Answer(error="InternalError"),
@@ -113,7 +121,8 @@ async def test_a_late_answer_is_no_success(autojump_clock: MockClock) -> None:
         await trio.sleep(40)
 
         numbers = w.numbers("Authorize")
-        assert (numbers.sent, numbers.timeout, numbers.answered) == (2, 2 if numbers.timeout == 2 else 1, 0)
+        assert numbers.answered == 0
+        assert 1 <= numbers.timeout <= numbers.sent == 2
         assert w.counted("strays.late") == 1
         assert numbers.service.n == 0
 
@@ -136,7 +145,8 @@ async def test_an_error_enters_the_response_times_with_the_time_to_its_end(autoj
         await trio.sleep(20)
 
         statuses = w.numbers("StatusNotification")
-        assert (statuses.timeout, statuses.response.total, statuses.service.n) == (1, pytest.approx(9.0), 0)
+        assert (statuses.timeout, statuses.service.n) == (1, 0)
+        assert statuses.response.total == pytest.approx(9.0)
 
 
 async def test_triggered_messages_that_wait_at_the_end_are_waiting(autojump_clock: MockClock) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.docs.documents import DOCS, PAGES, ROOT, read, script, without_code
+from tests.docs.documents import DOCS, PAGES, ROOT, blocks, read, script, without_code
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -45,7 +46,8 @@ def test_every_page_is_in_the_index() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_make_target_that_is_named_exists(page: Path) -> None:
     made = set(re.findall(r"^([a-z]+):", read(ROOT / "Makefile"), re.MULTILINE))
-    named = set(re.findall(r"(?:^|`)make ([a-z]+)", read(page), re.MULTILINE))
+    shell = "".join(block.text for block in blocks("sh") if block.page == page)
+    named = set(re.findall(r"`make ([a-z]+)", read(page)) + re.findall(r"^make ([a-z]+)", shell, re.MULTILINE))
 
     assert named <= made
 
@@ -59,6 +61,13 @@ def test_no_page_names_a_machine_s_paths_or_hosts(page: Path) -> None:
     assert {host for host in hosts if host not in _HOSTS} == set()
     assert re.findall(r"(?<![\w.])/(?:home|root|tmp|work|Users|opt|mnt)/", text) == []
     assert re.findall(r"(?i)pypi\.org|npmjs|pythonhosted|index-url|docker\.io", text) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_an_extra_that_is_installed_exists(page: Path) -> None:
+    extras = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]["optional-dependencies"]
+
+    assert set(re.findall(r"-e \"\.\[(\w+)\]\"", read(page))) <= set(extras)
 
 
 def test_the_readme_shows_its_two_commands_first() -> None:

@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from loadsim.errors import ScenarioError
 from loadsim.dialects import DIALECTS
+from loadsim.errors import ScenarioError
 from loadsim.scenario.model import EXPECTATIONS, LATER, LATER_FILES, Part, ScenarioModel
 from loadsim.scenario.plan import Plan
 from loadsim.scenario.read import read_scenario
@@ -55,7 +55,7 @@ def keys_of(model: type[Part], prefix: str = "") -> Iterator[str]:
 def _part_in(annotation: Any) -> tuple[type[Part] | None, str]:
     if isinstance(annotation, type) and issubclass(annotation, Part):
         return annotation, ""
-    origin = getattr(annotation, "__origin__", None)
+    origin: Any = get_origin(annotation)
     for argument in get_args(annotation):
         part, several = _part_in(argument)
         if part is not None:

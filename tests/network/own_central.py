@@ -52,12 +52,12 @@ def own_central(tls: ssl.SSLContext | None = None) -> Iterator[Seen]:
                 _, call, action, payload = json.loads(text)
                 seen.calls[identity, action, payload.get("idTag", "")] += 1
                 now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-                answer: dict[str, object] = {
+                answers: dict[str, dict[str, object]] = {
                     "BootNotification": {"status": "Accepted", "currentTime": now, "interval": 300},
                     "Heartbeat": {"currentTime": now},
                     "Authorize": {"idTagInfo": {"status": "Accepted"}},
-                }.get(action, {})
-                await connection.send(json.dumps([3, call, answer]))
+                }
+                await connection.send(json.dumps([3, call, answers.get(action, {})]))
         except ConnectionClosed:
             return  # the run's end
 

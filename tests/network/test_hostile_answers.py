@@ -1,4 +1,4 @@
-"""A CSMS that answers a tenth of the charge points badly: each kind is counted as what it is, and hurts nobody else."""
+"""A CSMS that answers a tenth of the charge points badly: each kind is counted as such, and hurts nobody else."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

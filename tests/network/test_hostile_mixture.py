@@ -1,7 +1,8 @@
 """Every kind of bad answer at once, for a tenth of two hundred charge points: the others do not feel it."""
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -34,37 +35,42 @@ thresholds: ["Authorize[drivers] p99 < 20s during steady"]
 """
 
 
-def attempt(answers: str, folder: Path) -> tuple[Any, float]:
-    """Return the summary of a run, and the 99th percentile of the well treated charge points in it."""
-    with start("hostile_server", "--answers", answers, "--share-suffix", "7") as peer:
-        ended = run(SCENARIO, folder, url=peer.url)
+CLEAN = SCENARIO[: SCENARIO.index("  bad:")] + SCENARIO[SCENARIO.index("stages:") :]
+CLEAN = CLEAN.replace("GOOD-", "CLEAN-")
+
+
+def attempt(folder: Path) -> tuple[float, float]:
+    """Run the scenario, and beside it the good half alone; return how far apart they are, and how late they were.
+
+    Side by side and against one server, because that server takes its time for bad answers too, which delays both.
+    """
+    with start("hostile_server", "--answers", "mixed", "--share-suffix", "7") as peer, ThreadPoolExecutor() as pool:
+        mixed, clean = pool.map(lambda text: run(text, folder, url=peer.url), (SCENARIO, CLEAN))
         record = peer.finish()
-    summary = ended.check()
-    actions = summary["actions"]
-    books_balance(actions)
-    assert {name: of["sent"] for name, of in actions.items()} == record["received"]
-    assert {each["charge_point"][:3] for each in ended.examples} <= {"BAD"}
-    good = actions["Authorize"]["classes"]["drivers"]
-    assert good["answered"] == good["accepted"] == good["sent"] > GOOD * 3
-    (p99,) = [each["actual"] for each in summary["thresholds"]]
-    return summary, p99
+    summaries = mixed.check(), clean.check()
+    sent: Counter[str] = Counter()
+    for summary in summaries:
+        books_balance(summary["actions"])
+        sent.update({name: of["sent"] for name, of in summary["actions"].items()})
+        good = summary["actions"]["Authorize"]["classes"]["drivers"]
+        assert good["answered"] == good["accepted"] == good["sent"] > GOOD * 3
+    assert sent == record["received"]
+    assert {each["charge_point"][:3] for each in mixed.examples} == {"BAD"}
+    assert clean.examples == []
+    errors, strays = summaries[0]["actions"]["Authorize"]["errors"], summaries[0]["strays"]
+    assert min(errors.values()) > 0, "every cause is in the mixture"
+    assert min(strays[kind] for kind in ("malformed", "unknown_id", "duplicate")) > 0
+    p99, reference = (summary["thresholds"][0]["actual"] for summary in summaries)
+    return p99 - reference, max(summary["generator"]["lateness_p99_s"] for summary in summaries)
 
 
 def test_a_mixture_of_bad_answers_to_a_tenth_delays_nobody_else(tmp_path: Path) -> None:
     """The 99th percentiles are within 2 ms; on a machine that is too busy, within what the lateness explains."""
-    apart, late = [], []
+    tries = []
     for _ in range(ATTEMPTS):
-        clean, without = attempt("good", tmp_path)
-        mixed, beside = attempt("mixed", tmp_path)
-        assert clean["connections"]["lost"] == 0
-        assert sum(clean["actions"]["Authorize"]["errors"].values()) == 0
-        errors = mixed["actions"]["Authorize"]["errors"]
-        assert min(errors.values()) > 0, "every cause is in the mixture"
-        assert {"malformed", "unknown_id", "duplicate"} <= {name for name, n in mixed["strays"].items() if n}
-        apart.append(beside - without)
-        late.append(max(each["generator"]["lateness_p99_s"] for each in (clean, mixed)))
-        if apart[-1] <= MOST_APART:
+        apart, late = attempt(tmp_path)
+        if apart <= MOST_APART:
             return
+        tries.append((apart, late))
 
-    assert min(late) > MOST_APART, f"{apart} s apart"
-    assert min(apart) <= MOST_APART + max(late), f"{apart} s apart, {late} s late"
+    assert any(apart <= MOST_APART + late for apart, late in tries if late > MOST_APART), tries

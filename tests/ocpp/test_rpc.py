@@ -35,6 +35,7 @@ def test_rule_5_a_second_call_is_not_opened_beside_the_first() -> None:
         rpc.open_call()
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="ascii", categories=["L", "N"]), max_size=60), st.integers(1, 3000))
 def test_rule_2_ids_are_at_most_36_characters_and_never_used_twice(prefix: str, calls: int) -> None:
     rpc = Rpc(prefix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 import trio
@@ -22,7 +22,7 @@ GOOD = tag_pool(good=1)
 
 def planned(arrivals: Arrivals, until: float, n: int = 0) -> list[float]:
     """The arrivals of charge point *n* that starts at 0, by the plan alone."""
-    times = []
+    times: list[float] = []
     for due in arrival_times(arrivals, 0.0, Draws(42, "fleet", n, "arrivals")):
         if due > until:
             return times
@@ -217,7 +217,7 @@ def test_even_arrivals_do_not_drift() -> None:
 
 def test_poisson_arrivals_come_at_their_rate() -> None:
     times = list(islice(arrival_times(Arrivals(rate=2.0), 0.0, Draws(1, "f", 1, "a")), 20_000))
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(times)]
 
     assert statistics.fmean(gaps) == pytest.approx(0.5, rel=0.03)
     assert statistics.stdev(gaps) == pytest.approx(0.5, rel=0.05)

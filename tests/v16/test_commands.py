@@ -22,7 +22,8 @@ FROM_CSMS = sorted(name for name, action in BY_NAME.items() if action.sender in 
 async def test_rule_31_get_configuration_without_keys_tells_all(autojump_clock: MockClock) -> None:
     async with world() as w:
         await w.online(connectors=2)
-        for request in ({}, {"key": []}):
+        requests: list[dict[str, Any]] = [{}, {"key": []}]
+        for request in requests:
             answer = await w.csms.latest.order("GetConfiguration", request)
             assert answer == {
                 "configurationKey": [

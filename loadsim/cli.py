@@ -206,6 +206,8 @@ def main() -> NoReturn:
     except LoadsimError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `loadsim ids ... | head`
         sys.exit(0)

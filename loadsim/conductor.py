@@ -95,6 +95,7 @@ class _Conductor:
         self._began_wall = time.time()
         self._heard: dict[int, float] = {}
         self._silent: set[int] = set()
+        self._first_attempt: float | None = None
         self._first_refusal: float | None = None
         self._gone: set[int] = set()
         self._at_once = trio.CancelScope()
@@ -120,6 +121,7 @@ class _Conductor:
             if self._embedded is not None:
                 record = await self._embedded.end()
         if failure is not None:
+            self._write_run(exit_code=failure.exit_code)
             raise failure
         return self._finish(record)
 
@@ -182,7 +184,7 @@ class _Conductor:
                 self._heard[worker.shard] = trio.current_time()
                 self._progress.take(word.snapshot)
                 self._folder.take(word.snapshot)
-                self._look_for_first_refusal()
+                self._look_for_first_connects()
         code = await worker.end()
         if worker.shard not in self._progress.final_shards:
             why = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
@@ -242,9 +244,12 @@ class _Conductor:
                 if shard not in self._gone:
                     self._progress.happened(f"worker {shard} is back")
 
-    def _look_for_first_refusal(self) -> None:
-        if self._first_refusal is None and self._progress.totals.with_prefix("connections.refused."):
-            self._first_refusal = trio.current_time()
+    def _look_for_first_connects(self) -> None:
+        totals, now = self._progress.totals, trio.current_time()
+        if self._first_attempt is None and totals.counters["connections.attempted"]:
+            self._first_attempt = now
+        if self._first_refusal is None and totals.with_prefix("connections.refused."):
+            self._first_refusal = now
 
     async def _give_up_if_unreachable(self, *, over: bool = False) -> None:
         """End a run that has not opened a single connection: there is nothing to measure.
@@ -252,14 +257,14 @@ class _Conductor:
         One that is *over*, because it was short or nobody answered, is no more than that either.
         """
         progress, counters = self._progress, self._progress.totals.counters
-        if progress.aborted_because or counters["connections.opened"] or not counters["connections.attempted"]:
+        if progress.aborted_because or counters["connections.opened"] or self._first_attempt is None:
             return
         now = trio.current_time()
         refused_long = self._first_refusal is not None and now - self._first_refusal >= _ALL_REFUSED_FOR
         if over:
             if progress.interrupted_by is not None:
                 return  # it was not given the time
-        elif not refused_long and progress.elapsed < _NOTHING_OPENED_FOR:
+        elif not refused_long and now - self._first_attempt < _NOTHING_OPENED_FOR:
             return
         refused = progress.totals.with_prefix("connections.refused.")
         outcomes = ", ".join(f"{outcome} {count}" for outcome, count in refused.items()) or "no answer"
@@ -267,7 +272,7 @@ class _Conductor:
         url = self._plan.target.url or (self._embedded.url if self._embedded else "")
         progress.aborted_because = (
             f"cannot reach the CSMS at {url}: {counters['connections.attempted']} connects tried in "
-            f"{progress.elapsed:.0f} s, none opened: {outcomes}{detail}"
+            f"{now - self._first_attempt:.0f} s, none opened: {outcomes}{detail}"
         )
         await self._end_now()
 

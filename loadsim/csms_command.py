@@ -38,7 +38,7 @@ def serve(
     """
     try:
         behaviour = EmbeddedCsms(
-            interval=round(parse_duration(interval)),
+            interval=_whole_seconds(interval),
             boot_status=_statuses(boot_status),
             latency=_latency(latency),
             reject=parse_share(reject),
@@ -54,6 +54,13 @@ def serve(
         behaviour=behaviour,
     )
     trio.run(run_standalone, options, lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def _whole_seconds(text: str) -> int:
+    seconds = parse_duration(text)
+    if seconds % 1:
+        raise ValueError(f"--interval: expected whole seconds, as OCPP sends them; got {text!r}")
+    return int(seconds)
 
 
 def _statuses(text: str) -> tuple[str, ...]:

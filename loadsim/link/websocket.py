@@ -155,7 +155,8 @@ class WebSocketConnector:
         self._resource = urllib.parse.urlunsplit(("", "", parts.path, parts.query, ""))
         self._ssl = ssl.create_default_context(cafile=endpoint.ca) if secure else None
         self._addresses: list[tuple[int, Any]] = []
-        self._resolved_at = -_RESOLVE_AGAIN_AFTER
+        self._resolved_at = 0.0
+        self._resolving = trio.Lock()
 
     async def connect(self, nursery: trio.Nursery, request: ConnectRequest) -> WebSocketTransport:
         """See Connector.connect."""
@@ -199,15 +200,16 @@ class WebSocketConnector:
         return secure
 
     async def _resolve(self) -> list[tuple[int, Any]]:
-        now = trio.current_time()
-        if not self._addresses or now - self._resolved_at > _RESOLVE_AGAIN_AFTER:
-            try:
-                found = await trio.socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-            except OSError as error:
-                raise ConnectFailed("dns", f"{self._host}: {error}") from error
-            self._addresses = [(family, address) for family, _, _, _, address in found]
-            self._resolved_at = now
-        return self._addresses
+        async with self._resolving:  # one asks, and thousands use the answer
+            now = trio.current_time()
+            if not self._addresses or now - self._resolved_at > _RESOLVE_AGAIN_AFTER:
+                try:
+                    found = await trio.socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                except OSError as error:
+                    raise ConnectFailed("dns", f"{self._host}: {error}") from error
+                self._addresses = [(family, address) for family, _, _, _, address in found]
+                self._resolved_at = now
+            return self._addresses
 
     async def _open_socket(self, family: int, address: Any, number: int) -> trio.socket.SocketType:
         opened = trio.socket.socket(family, socket.SOCK_STREAM)

@@ -49,11 +49,17 @@ class LocalWorker:
 
     async def words(self) -> AsyncIterator[Word]:
         """Yield what the worker says, until its end."""
-        assert self._process.stdout is not None
         reader = WordReader()
-        while data := await self._process.stdout.receive_some(_READ):
+        while data := await self._receive():
             for word in reader.feed(data):
                 yield word
+
+    async def _receive(self) -> bytes | bytearray:
+        assert self._process.stdout is not None
+        try:
+            return await self._process.stdout.receive_some(_READ)
+        except trio.BrokenResourceError:  # Windows tells the end of a pipe so
+            return b""
 
     async def end(self) -> int:
         """Wait for the process to end, briefly, else end it; return its exit code (negative: the signal)."""

@@ -1,7 +1,9 @@
 """What a run prints, the code it ends with, and what the machine must have for it."""
 
 import json
+import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -179,3 +181,31 @@ def test_an_embedded_csms_that_could_not_hold_the_fleet_is_not_started(tmp_path:
     (line,) = ended.stderr.splitlines()
     assert "embedded CSMS" in line
     assert "ulimit" in line
+
+
+@POSIX
+@pytest.mark.parametrize("options", [["--json"], ["--console", "plain"], ["--console", "live"]])
+def test_a_run_that_nobody_reads_goes_on_to_its_end_with_its_own_exit_code(
+    options: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "scenario.yaml").write_text(scenario("Authorize accepted == 0"))
+    reader, writer = os.pipe()
+    os.close(reader)  # as `loadsim run ... 2>&1 | head -1` once head has its line
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "loadsim.cli", "run", "scenario.yaml", "--results", "results", *options],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=writer,
+            stderr=writer,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+
+    summary = json.loads((tmp_path / "results" / "latest" / "summary.json").read_text())
+    assert done.returncode == summary["exit_code"]
+    assert done.returncode in (99, 4)
+    assert summary["complete"] is True
+    assert summary["lost_workers"] == []

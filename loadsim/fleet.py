@@ -132,7 +132,7 @@ class Fleet:
             if self._context.ended_at is not None or self._context.clock.elapsed >= until:
                 continue  # over: at the end of the run, or because the last answer of the interval before came late
             self._charge_points[member.number] = charge_point
-            await charge_point.live()
+            await charge_point.live(since)
             del self._charge_points[member.number]
 
     async def _measure_lateness(self) -> None:

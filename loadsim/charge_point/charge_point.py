@@ -9,18 +9,19 @@ from typing import Any, Final, Literal
 import msgspec
 import trio
 
+from loadsim.charge_point.answering import answer
+from loadsim.charge_point.calls import send_call
 from loadsim.charge_point.context import Context
-from loadsim.charge_point.dialect import Dialect, Reply
+from loadsim.charge_point.dialect import Dialect
 from loadsim.charge_point.draws import Draws
+from loadsim.charge_point.incidents import count_lost, count_refused, count_stray
 from loadsim.charge_point.reconnect import wait_before_try
 from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.charge_point.tags import TagPool
 from loadsim.link.link import CallFailed, Link
 from loadsim.link.transport import ConnectFailed, ConnectionLost
-from loadsim.link.websocket import EXHAUSTED
 from loadsim.metrics.calls import CallSeries
-from loadsim.ocpp import frame
-from loadsim.ocpp.action import Action, InvalidPayload, Verdict, encode_payload
+from loadsim.ocpp.action import Action
 from loadsim.ocpp.frame import Call
 from loadsim.ocpp.rpc import AskedBadly, Rpc, Stray
 
@@ -49,6 +50,8 @@ class ChargePoint:
         "fleet",
         "identity",
         "link",
+        "lives",
+        "living_since",
         "memory",
         "n",
         "number",
@@ -98,6 +101,8 @@ class ChargePoint:
         self._csms_time: tuple[str, float] | None = None
         self.memory: Any = dialect.memory()
         """What the dialect must remember: registration, configuration."""
+        self.lives = 0
+        self.living_since = 0.0
         self.stopped_at: float | None = None
         """When `stop` was called, in seconds of the run: what falls due later is not due."""
         self._rpc = Rpc(f"{context.run_id}{number:x}-", any_id_answers=settings.framing == "object")
@@ -141,9 +146,15 @@ class ChargePoint:
 
     # Its life.
 
-    async def live(self) -> None:
-        """Be online until `stop`; connections that break are made again."""
+    async def live(self, since: float | None = None) -> None:
+        """Be online until `stop`; connections that break are made again.
+
+        *since* is when this was to begin, in seconds of the run, and what falls due by a schedule counts from
+        there; None is now.
+        """
         self.stopped_at = None
+        self.lives += 1
+        self.living_since = self.context.clock.elapsed if since is None else since
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._do_for_life)
@@ -194,7 +205,11 @@ class ChargePoint:
         failures = 0
         while not self.stopping:
             async with trio.open_nursery() as nursery:
-                await self._connection(nursery)
+                try:
+                    await self._connection(nursery)
+                finally:
+                    if self.link is not None:  # ended at once, in the middle of it
+                        await self.link.transport.abort()
                 nursery.cancel_scope.cancel()
             if self.stopping:
                 return
@@ -224,7 +239,7 @@ class ChargePoint:
             self.context.recorder.counters["connections.closed"] += 1
             await link.transport.aclose()
         else:
-            self._count_lost(link.lost)
+            count_lost(self.context, self.identity, link.lost)
             await link.transport.abort()
         self.context.connections -= 1
 
@@ -239,7 +254,7 @@ class ChargePoint:
                 transport = await self.context.connector.connect(nursery, self)
             except ConnectFailed as failed:
                 self.context.connections -= 1
-                self._count_refused(failed)
+                count_refused(self.context, self.identity, failed)
                 return None
             except trio.Cancelled:
                 self.context.connections -= 1
@@ -265,9 +280,18 @@ class ChargePoint:
                 self.context.recorder.counters["commands.overflow.received"] += 1
                 self.context.recorder.counters["commands.overflow.ignored"] += 1
 
-        await link.read(asked, self._stray)
+        def stray(stray: Stray, text: str | bytes) -> None:
+            count_stray(self.context, self.identity, stray, text)
+
+        await link.read(asked, stray)
         if self._doing is not None:
             self._doing.cancel()
+
+    async def _answer(self, link: Link, call: Call | AskedBadly) -> None:
+        try:
+            await answer(self, link, call)
+        finally:
+            self._answering -= 1
 
     async def _ping(self, link: Link, every: float) -> None:
         try:
@@ -327,56 +351,19 @@ class ChargePoint:
             if link is None or link.lost is not None or (allowed is not None and not allowed(self)):
                 series.skipped_offline += 1
                 raise CallFailed("skipped_offline", "not online", at=self.context.clock.elapsed)
-            return await self._send(link, action, request, series, due, expected)
+            return await send_call(
+                context,
+                link,
+                action,
+                request,
+                series,
+                due=due,
+                timeout=self.settings.call_timeout,
+                identity=self.identity,
+                expected=expected,
+            )
         finally:
             self._turn.release()
-
-    async def _send(
-        self,
-        link: Link,
-        action: Action,
-        request: msgspec.Struct,
-        series: CallSeries,
-        due: float,
-        expected: Callable[[Any], bool] | None,
-    ) -> Any:
-        clock = self.context.clock
-        sent = clock.elapsed
-        series.sent += 1
-        self.context.open_calls += 1
-        try:
-            payload, at, text = await link.call(
-                action.name, encode_payload(request), timeout=self.settings.call_timeout
-            )
-            try:
-                response = action.decode_response(payload)
-            except InvalidPayload as error:
-                raise CallFailed("malformed", str(error), at=at, frame=text) from error
-        except CallFailed as failed:
-            ended = failed.at - clock.trio_time(0.0)
-            setattr(series, failed.cause, getattr(series, failed.cause) + 1)
-            series.response.append(ended - due)
-            shown = failed.frame or encode_payload(request)
-            self.context.recorder.example(ended, self.identity, action.name, failed.cause, failed.detail, shown)
-            raise
-        finally:
-            self.context.open_calls -= 1
-        ended = at - clock.trio_time(0.0)
-        series.response.append(ended - due)
-        series.service.append(ended - sent)
-        self._judge(series, action.verdict(response))
-        if expected is not None and not expected(response):
-            series.unexpected += 1
-        return response
-
-    @staticmethod
-    def _judge(series: CallSeries, verdict: Verdict) -> None:
-        if verdict is Verdict.ACCEPTED:
-            series.accepted += 1
-        elif verdict is Verdict.REJECTED:
-            series.rejected += 1
-        else:
-            series.pending += 1
 
     def leave_unsent(self, action: Action, dues: Iterable[float], tag_class: str = "") -> None:
         """Count calls that fell due and will not be sent: the charge point stops, or lost its connection."""
@@ -398,55 +385,6 @@ class ChargePoint:
         else:
             series.skipped_offline += 1
 
-    # Calls of the CSMS.
-
-    async def _answer(self, link: Link, call: Call | AskedBadly) -> None:
-        """Answer a call from the CSMS; in a task of its own, so that the reader never waits for it."""
-        try:
-            if isinstance(call, AskedBadly):
-                await self._refuse(link, call)
-            else:
-                await self._obey(link, call)
-        except (ConnectionLost, CallFailed):
-            return  # counted where the connection ends, and where the call failed
-        finally:
-            self._answering -= 1
-
-    async def _refuse(self, link: Link, call: AskedBadly) -> None:
-        if self.dialect.answers(self):
-            await link.send(frame.encode_error(call.id, "FormationViolation", call.reason))
-
-    async def _obey(self, link: Link, call: Call) -> None:
-        counters = self.context.recorder.counters
-        action = self.dialect.actions.get(call.action)
-        name = call.action if action is not None else "unknown"
-        counters[f"commands.{name}.received"] += 1
-        reply = self._reply(call, action)
-        if reply is None:
-            counters[f"commands.{name}.ignored"] += 1
-            return
-        if not isinstance(reply, Reply):
-            counters[f"commands.{name}.refused"] += 1
-            await link.send(frame.encode_error(call.id, *reply))
-            return
-        if action is not None and action.verdict(reply.response) is Verdict.REJECTED:
-            counters[f"commands.{name}.refused"] += 1
-        await link.send(frame.encode_result(call.id, encode_payload(reply.response)))
-        if reply.then is not None:
-            await reply.then(self)
-
-    def _reply(self, call: Call, action: Action | None) -> Reply | tuple[str, str] | None:
-        """Return a reply, a CALLERROR's code and description, or None: not to be answered at all."""
-        if not self.dialect.answers(self):
-            return None
-        command = self.dialect.commands.get(call.action)
-        if action is None or command is None:
-            return "NotImplemented", f"{call.action[:50]} is not implemented"
-        try:
-            return command(self, action.decode_request(call.payload))
-        except InvalidPayload as error:
-            return error.code, str(error)
-
     # Bookkeeping.
 
     def online(self) -> None:
@@ -461,20 +399,3 @@ class ChargePoint:
         self._state = state
         if state:
             states[state] += 1
-
-    def _count_refused(self, failed: ConnectFailed) -> None:
-        recorder = self.context.recorder
-        recorder.counters[f"connections.refused.{failed.outcome}"] += 1
-        if failed.outcome in EXHAUSTED:
-            recorder.counters[f"generator.exhausted.{failed.outcome}"] += 1
-        recorder.example(self.context.clock.elapsed, self.identity, "connect", failed.outcome, failed.detail)
-
-    def _count_lost(self, lost: ConnectionLost) -> None:
-        recorder = self.context.recorder
-        recorder.counters[f"connections.lost.{lost.code}"] += 1
-        recorder.example(self.context.clock.elapsed, self.identity, "connection", str(lost.code), str(lost))
-
-    def _stray(self, stray: Stray, text: str | bytes) -> None:
-        recorder = self.context.recorder
-        recorder.counters[f"strays.{stray.kind}"] += 1
-        recorder.example(self.context.clock.elapsed, self.identity, "stray", stray.kind, stray.reason, text)

@@ -75,7 +75,7 @@ METRICS: Final = (
     Metric("strays.malformed", "counter", "messages", "messages that are no frame of OCPP-J"),
     Metric("commands.*.received", "counter", "calls", "calls from the CSMS, by action"),
     Metric("commands.*.refused", "counter", "calls", "of these, answered with a CALLERROR or a refusing status"),
-    Metric("commands.*.ignored", "counter", "calls", "of these, not answered: the boot was Rejected"),
+    Metric("commands.*.ignored", "counter", "calls", "of these, not answered: boot Rejected, or a flood"),
     Metric("charge_points.started", "gauge", "charge points", "planned to be online by now"),
     Metric("charge_points.online", "gauge", "charge points", "socket open and boot accepted"),
     Metric("charge_points.booting", "gauge", "charge points", "connecting, or connected and not yet accepted"),

@@ -93,9 +93,9 @@ class GeneratorHealth:
     descriptor_limit: int
     exhausted: dict[str, int]
     behind: int
-    """Things that fell due and that the generator had not begun at the end, without the CSMS being the cause."""
+    """Charge points that were to come online and that the generator had not begun at the end."""
     due: int
-    """Things that fell due: starts of charge points and arrivals."""
+    """Charge points that were to come online by the end."""
 
 
 MOST_LATENESS: Final = 0.020
@@ -125,7 +125,7 @@ def invalid_because(health: GeneratorHealth, checks: Sequence[Check]) -> list[st
         )
     if health.due and health.behind > MOST_BEHIND * health.due:
         reasons.append(
-            f"{health.behind} of {health.due} arrivals not begun at the end: use more workers, or more cores"
+            f"{health.behind} of {health.due} charge points not begun at the end: use more workers, or more cores"
         )
     for what, count in health.exhausted.items():
         cure = "more descriptors or workers" if what == "EMFILE" else "more source_addresses"

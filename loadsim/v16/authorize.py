@@ -24,8 +24,9 @@ async def authorize(charge_point: ChargePoint) -> None:
     settings, tags = charge_point.settings.authorize, charge_point.tags
     if settings is None or settings.rate == 0 or tags is None:
         return
-    tag_draws = charge_point.draws("tags")
-    arrivals = arrival_times(settings, charge_point.context.clock.elapsed, charge_point.draws("arrivals"))
+    tag_draws = charge_point.draws(f"tags {charge_point.lives}")
+    arrival_draws = charge_point.draws(f"arrivals {charge_point.lives}")
+    arrivals = arrival_times(settings, charge_point.living_since, arrival_draws)
     due, drawn = next(arrivals), tags.draw(tag_draws)
     in_hand = False
     try:

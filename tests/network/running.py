@@ -204,7 +204,7 @@ def quiet_seed(fleets: Mapping[str, int], *, rate: float, edges: Sequence[float]
     arrivals = Arrivals(rate=rate)
     for seed in range(1, 100_000):
         if not any(
-            comes_near(arrivals, Draws(seed, fleet, n, "arrivals"), edges, slack)
+            comes_near(arrivals, Draws(seed, fleet, n, "arrivals 1"), edges, slack)
             for fleet, count in fleets.items()
             for n in range(count)
         ):

@@ -27,7 +27,7 @@ fleets:
     authorize: 3600/h
     tags: {{others: 100%}}
     reconnect: {{first: 200ms, factor: 1, max: 200ms, jitter: 0%}}
-stages: [{{for: 4s, online: 100%, jump: true}}]
+stages: [{{for: 3s, online: 100%, jump: true}}]
 """
 # What the bad answers must be counted as: errors of calls, strays, and codes of connections lost.
 EXPECTED: dict[str, tuple[set[str], set[str], set[str]]] = {

@@ -73,4 +73,4 @@ def test_a_mixture_of_bad_answers_to_a_tenth_delays_nobody_else(tmp_path: Path) 
             return
         tries.append((apart, late))
 
-    assert any(apart <= MOST_APART + late for apart, late in tries if late > MOST_APART), tries
+    assert any(apart <= MOST_APART + 2 * late for apart, late in tries if late > MOST_APART), tries

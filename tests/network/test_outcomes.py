@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,7 +164,7 @@ def test_more_workers_are_taken_where_one_has_too_few_descriptors(tmp_path: Path
 
 
 @POSIX
-@pytest.mark.parametrize("limit", [60, 128, 129, 135])
+@pytest.mark.parametrize("limit", [60, 128, 135])
 def test_a_limit_that_no_number_of_workers_copes_with_is_said_to_be_too_low(limit: int, tmp_path: Path) -> None:
     ended = run(FIVE_HUNDRED, tmp_path, "-q", url="ws://127.0.0.1:9/", prefix=with_descriptors(limit))
 
@@ -184,17 +186,26 @@ def test_an_embedded_csms_that_could_not_hold_the_fleet_is_not_started(tmp_path:
 
 
 @POSIX
-@pytest.mark.parametrize("options", [["--json"], ["--console", "plain"], ["--console", "live"]])
-def test_a_run_that_nobody_reads_goes_on_to_its_end_with_its_own_exit_code(
-    options: list[str], tmp_path: Path
-) -> None:
+def test_a_run_that_nobody_reads_goes_on_to_its_end_with_its_own_exit_code(tmp_path: Path) -> None:
     (tmp_path / "scenario.yaml").write_text(scenario("Authorize accepted == 0"))
+    ways = [["--json"], ["--console", "plain"], ["--console", "live"]]
+    with ThreadPoolExecutor() as pool:
+        for code, summary in pool.map(lambda options: run_unread(options, tmp_path), ways):
+            assert code == summary["exit_code"]
+            assert code in (99, 4)
+            assert summary["complete"] is True
+            assert summary["lost_workers"] == []
+
+
+def run_unread(options: list[str], folder: Path) -> tuple[int, Any]:
+    """Run with nobody at the other end of stdout and stderr, as `loadsim run ... 2>&1 | head -1` soon does."""
+    results = folder / options[-1].strip("-")
     reader, writer = os.pipe()
-    os.close(reader)  # as `loadsim run ... 2>&1 | head -1` once head has its line
+    os.close(reader)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "loadsim.cli", "run", "scenario.yaml", "--results", "results", *options],
-            cwd=tmp_path,
+            [sys.executable, "-m", "loadsim.cli", "run", "scenario.yaml", "--results", str(results), *options],
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=writer,
             stderr=writer,
@@ -203,9 +214,4 @@ def test_a_run_that_nobody_reads_goes_on_to_its_end_with_its_own_exit_code(
         )
     finally:
         os.close(writer)
-
-    summary = json.loads((tmp_path / "results" / "latest" / "summary.json").read_text())
-    assert done.returncode == summary["exit_code"]
-    assert done.returncode in (99, 4)
-    assert summary["complete"] is True
-    assert summary["lost_workers"] == []
+    return done.returncode, json.loads((results / "latest" / "summary.json").read_text())

@@ -13,9 +13,9 @@ from tests.peers import start
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(118)]
 
-LENGTH = 6.0  # seconds, of the whole run
+LENGTH = 5.0  # seconds, of the whole run
 MOST = 150  # charge points a fleet
-ATTEMPTS = 3
+ATTEMPTS = 2
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 FOR = re.compile(r"\bfor: ([0-9.]+)(s|m|h)\b")
 

@@ -36,6 +36,7 @@ def test_percentiles_and_counts_are_those_of_the_server(tmp_path: Path) -> None:
             record = peer.finish()
         summary = ended.check()
         same_counts(summary, record)
+        refusals_are_no_errors(summary["actions"]["Authorize"], record["actions"]["Authorize"]["received"] // 20)
         generator, lag = summary["generator"], record["loop_lag"]
         busy = max(generator["lateness_p99_s"], lag["p99_ms"] / 1e3)
         allowed = dict.fromkeys(PERCENTILES, 0.002)
@@ -75,17 +76,9 @@ def same_counts(summary: Any, record: Any) -> None:
     assert record["booted"] == summary["charge_points"]["booted"]
 
 
-def test_refusals_are_no_errors_and_their_share_is_the_servers(tmp_path: Path) -> None:
-    with start("truth_server", "--refuse-every", "10") as peer:
-        ended = run(LATENCIES.replace("for: 7s", "for: 3s"), tmp_path, url=peer.url)
-        record = peer.finish()
-
-    summary = ended.check()
-    same_counts(summary, record)
-    authorize = summary["actions"]["Authorize"]
-    received = record["actions"]["Authorize"]["received"]
-    assert authorize["rejected"] == authorize["unexpected"] == received // 10
-    assert authorize["rejection_rate"] == pytest.approx((received // 10) / received, abs=1e-6)
+def refusals_are_no_errors(authorize: Any, refused: int) -> None:
+    assert authorize["rejected"] == authorize["unexpected"] == refused > 50
+    assert authorize["rejection_rate"] == pytest.approx(refused / authorize["answered"], abs=1e-6)
     assert authorize["error_rate"] == 0
 
 

@@ -49,7 +49,7 @@ def attempt(behaviour: str, folder: Path) -> tuple[Run, str]:
 def attempts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[tuple[Run, str]]]]:
     """All of them side by side: they wait more than they work."""
     folder = tmp_path_factory.mktemp("unreachable")
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(5) as pool:
         yield {behaviour: pool.submit(attempt, behaviour, folder) for behaviour in OUTCOMES}
 
 

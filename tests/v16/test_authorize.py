@@ -23,7 +23,7 @@ GOOD = tag_pool(good=1)
 def planned(arrivals: Arrivals, until: float, n: int = 0) -> list[float]:
     """The arrivals of charge point *n* that starts at 0, by the plan alone."""
     times: list[float] = []
-    for due in arrival_times(arrivals, 0.0, Draws(42, "fleet", n, "arrivals")):
+    for due in arrival_times(arrivals, 0.0, Draws(42, "fleet", n, "arrivals 1")):
         if due > until:
             return times
         times.append(round(due, 6))
@@ -203,7 +203,7 @@ async def test_a_fleet_without_a_rate_authorizes_nobody(autojump_clock: MockCloc
 
 
 def test_even_arrivals_begin_at_a_random_point_of_the_first_gap() -> None:
-    firsts = [next(arrival_times(EVEN, 100.0, Draws(1, "f", n, "arrivals"))) for n in range(200)]
+    firsts = [next(arrival_times(EVEN, 100.0, Draws(1, "f", n, "arrivals 1"))) for n in range(200)]
 
     assert 100 <= min(firsts) < 101
     assert 109 < max(firsts) <= 110

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from loadsim.charge_point.settings import HeartbeatSettings
-from tests.support import SILENCE, Answer, World, boot, world
+from tests.support import SILENCE, Answer, World, boot, fake_csms, make_context, world
 
 FIXED = HeartbeatSettings(every=10.0, regardless_of_traffic=True)
 
@@ -253,3 +253,14 @@ async def test_a_beat_that_cannot_be_sent_is_not_planned_again_and_again(autojum
 
         beats = w.numbers("Heartbeat")
         assert (beats.timeout, beats.skipped_offline) == (1, 0)
+
+
+async def test_beats_behind_schedule_do_not_keep_a_charge_point_from_being_cancelled(
+    autojump_clock: MockClock,
+) -> None:
+    async with fake_csms(Heartbeat=SILENCE) as csms, trio.open_nursery() as nursery:
+        charge_point = World(nursery, csms, make_context(csms)).make(heartbeat=FIXED, call_timeout=15.0)
+        with trio.move_on_after(100):
+            await charge_point.live()
+        assert trio.current_time() <= 115
+        assert len(csms.calls("Heartbeat")) in (6, 7)

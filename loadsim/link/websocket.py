@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 import trio
 import trio_websocket
 
+from loadsim.link.eager_stream import EagerStream
 from loadsim.link.transport import ABNORMAL_CLOSURE, ConnectFailed, ConnectionLost, ConnectRequest
 
 _MAX_MESSAGE: Final = 1 << 20
@@ -173,11 +174,11 @@ class WebSocketConnector:
             return WebSocketTransport(connection, stream, connected - begin, opened - connected)
         raise ConnectFailed("timeout", f"no connection within {self._endpoint.timeout:g} s")
 
-    async def _open_stream(self, number: int) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+    async def _open_stream(self, number: int) -> EagerStream | trio.SSLStream[EagerStream]:
         failure: OSError | None = None
         for family, address in await self._resolve():
             try:
-                stream = trio.SocketStream(await self._open_socket(family, address, number))
+                stream = EagerStream(await self._open_socket(family, address, number))
                 break
             except OSError as error:
                 failure = error
@@ -211,8 +212,9 @@ class WebSocketConnector:
                 self._resolved_at = now
             return self._addresses
 
-    async def _open_socket(self, family: int, address: Any, number: int) -> trio.socket.SocketType:
-        opened = trio.socket.socket(family, socket.SOCK_STREAM)
+    async def _open_socket(self, family: int, address: Any, number: int) -> socket.socket:
+        connecting = socket.socket(family, socket.SOCK_STREAM)
+        opened = trio.socket.from_stdlib_socket(connecting)
         try:
             sources = self._endpoint.source_addresses
             if sources:
@@ -223,12 +225,12 @@ class WebSocketConnector:
         except BaseException:
             opened.close()
             raise
-        return opened
+        return connecting
 
     async def _upgrade(
         self,
         nursery: trio.Nursery,
-        stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
+        stream: EagerStream | trio.SSLStream[EagerStream],
         request: ConnectRequest,
     ) -> trio_websocket.WebSocketConnection:
         offered = [] if request.subprotocol == "none" else [SUBPROTOCOL]
@@ -236,7 +238,7 @@ class WebSocketConnector:
             quiet = _QuietNursery(nursery, connecting)
             connection = await trio_websocket.wrap_client_stream(
                 cast("trio.Nursery", quiet),
-                stream,
+                cast("trio.SocketStream", stream),  # any stream will do; only its signature says otherwise
                 self._host_header,
                 self._resource.replace("{id}", urllib.parse.quote(request.identity, safe="")),
                 subprotocols=offered,

@@ -18,6 +18,7 @@ from loadsim.scenario.shard import members
 
 _TICK: Final = 0.010
 _DRAIN_POLL: Final = 0.005
+_LAST_LOOK: Final = 0.02
 _CLOSING_TIME: Final = 5.0
 _CLOSING_TIME_EACH: Final = 0.002
 
@@ -166,10 +167,13 @@ class Fleet:
             while context.open_calls:  # noqa: ASYNC110 - the hot path counts; it need not wake anyone
                 await trio.sleep(_DRAIN_POLL)
         context.drained_at = context.clock.elapsed
-        self.ended.set()
         charge_points = list(self._charge_points.values())
         for charge_point in charge_points:
-            charge_point.abandon()
+            charge_point.give_up()
+        self.ended.set()
+        await trio.sleep(_LAST_LOOK)  # who watches the generator's health looks before the closing begins
+        for charge_point in charge_points:
+            charge_point.stop()
         with trio.move_on_after(_CLOSING_TIME + _CLOSING_TIME_EACH * len(charge_points)):
             while self._charge_points:  # noqa: ASYNC110 - see above
                 await trio.sleep(_DRAIN_POLL)

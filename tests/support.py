@@ -311,7 +311,8 @@ class World:
 
     async def end(self) -> None:
         for charge_point in self.charge_points:
-            charge_point.abandon()
+            charge_point.give_up()
+            charge_point.stop()
         await trio.testing.wait_all_tasks_blocked()
         self._nursery.cancel_scope.cancel()
 

@@ -172,9 +172,8 @@ class ChargePoint:
             if scope is not None:
                 scope.cancel()
 
-    def abandon(self) -> None:
-        """Give up the open call too: the end of the run does not wait for it any longer."""
-        self.stop()
+    def give_up(self) -> None:
+        """Give up the open call: the end of the run does not wait for it any longer."""
         if self.link is not None:
             self.link.fail_open_call("open_at_end given up at the end of the run")
 

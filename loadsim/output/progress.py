@@ -17,6 +17,7 @@ from loadsim.scenario.plan import Plan
 _EVENTS_KEPT: Final = 200
 _EXAMPLES_KEPT: Final = 500
 _RECENT_SECONDS: Final = 5.0
+_CPU_WINDOW: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +182,7 @@ class _HealthSoFar:
         health, shard = snapshot.health, snapshot.shard
         if health is None:
             return
-        # The last word's window is cut short and holds the closing of all connections: no load any more.
-        if not snapshot.final:
+        if health.cpu_window >= _CPU_WINDOW:  # the last one is cut short
             self.cpu_max = max(self.cpu_max, health.cpu)
             busy = self._busy.get(shard, 0.0) + health.cpu_window if health.cpu > MOST_CPU else 0.0
             self._busy[shard] = busy

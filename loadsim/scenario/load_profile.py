@@ -13,6 +13,10 @@ from collections.abc import Iterator, Sequence
 from loadsim.scenario.plan import Stage
 
 
+# A clock's zero is subtracted from its time: what begins with a stage must not fall into the one before.
+_ROUNDING = 1e-6
+
+
 def online_intervals(stages: Sequence[Stage], fleet: str, n: int, count: int) -> tuple[tuple[float, float], ...]:
     """Return when charge point *n* of *count* is online, as (from, until) in seconds since the start.
 
@@ -63,7 +67,7 @@ def stage_at(stages: Sequence[Stage], elapsed: float) -> int:
     end = 0.0
     for index, stage in enumerate(stages):
         end += stage.duration
-        if elapsed < end:
+        if elapsed < end - _ROUNDING:
             return index
     return len(stages) - 1
 

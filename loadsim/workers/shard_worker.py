@@ -71,26 +71,33 @@ class Worker:
             if self._ended_early:
                 fleet.end()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._collect_garbage, garbage, fleet)
+                nursery.start_soon(self._watch_until_the_end, garbage, recorder, fleet, probe)
                 nursery.start_soon(self._report, recorder, fleet, probe)
                 await fleet.run(graceful_stop=prepare.graceful_stop)
                 nursery.cancel_scope.cancel()
-            health = probe.read(fleet.connections, at_once=True)
-            self._say(Report(recorder.fold(fleet.elapsed, gauges=fleet.gauges, health=health, final=True)))
+            self._say(Report(recorder.fold(fleet.elapsed, gauges=fleet.gauges, final=True)))
 
-    @staticmethod
-    async def _collect_garbage(garbage: GarbagePolicy, fleet: Fleet) -> None:
+    async def _watch_until_the_end(
+        self, garbage: GarbagePolicy, recorder: Recorder, fleet: Fleet, probe: HealthProbe
+    ) -> None:
+        """Collect garbage and read the health until nothing is measured any more.
+
+        Closing thousands of connections is work too, but no load; what it leaves behind goes with the process.
+        """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(garbage.run)
-            await fleet.ended.wait()  # what thousands of closing connections leave behind goes with the process
+            await fleet.ended.wait()
             nursery.cancel_scope.cancel()
+        health = probe.read(fleet.connections, at_once=True)
+        self._say(Report(recorder.fold(fleet.elapsed, gauges=fleet.gauges, health=health)))
 
     async def _report(self, recorder: Recorder, fleet: Fleet, probe: HealthProbe) -> None:
         due = trio.current_time()
         while True:
             due += TICK
             await trio.sleep_until(due)
-            self._say(Report(recorder.fold(fleet.elapsed, gauges=fleet.gauges, health=probe.read(fleet.connections))))
+            health = None if fleet.ended.is_set() else probe.read(fleet.connections)
+            self._say(Report(recorder.fold(fleet.elapsed, gauges=fleet.gauges, health=health)))
 
     def _say(self, word: Word) -> None:
         self._outbox.put(pack(word))

@@ -158,7 +158,8 @@ async def test_triggered_messages_that_wait_at_the_end_are_waiting(autojump_cloc
         await trio.sleep(5)
         w.context.ended_at = w.context.clock.elapsed
         await trio.sleep(5)
-        w.charge_points[0].abandon()
+        w.charge_points[0].give_up()
+        w.charge_points[0].stop()
         await trio.testing.wait_all_tasks_blocked()
 
         beats, statuses = w.numbers("Heartbeat"), w.numbers("StatusNotification")

@@ -87,7 +87,8 @@ async def test_what_waits_behind_an_open_call_at_the_end_is_waiting_with_its_wai
             w.start(attempt, authorize=EVEN, tags=GOOD, call_timeout=1000.0)
             await trio.sleep(100)
             w.charge_points[0].stop()
-            w.charge_points[0].abandon()
+            w.charge_points[0].give_up()
+            w.charge_points[0].stop()
             await trio.testing.wait_all_tasks_blocked()
 
             numbers = w.numbers("Authorize")

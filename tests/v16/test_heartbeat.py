@@ -183,7 +183,8 @@ async def test_fixed_beats_behind_an_open_call_at_the_end_are_counted_as_waiting
         w.csms.answers("Heartbeat", SILENCE)
         await beating(w, heartbeat=FIXED, call_timeout=100.0)
         await trio.sleep(36)
-        w.charge_points[0].abandon()
+        w.charge_points[0].give_up()
+        w.charge_points[0].stop()
         await trio.testing.wait_all_tasks_blocked()
 
         beats = w.numbers("Heartbeat")

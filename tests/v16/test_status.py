@@ -70,7 +70,8 @@ async def test_statuses_that_wait_at_the_end_are_waiting_with_their_wait(autojum
         w.csms.answers("StatusNotification", SILENCE)
         w.start(connectors=4)
         await trio.sleep(10)
-        w.charge_points[0].abandon()
+        w.charge_points[0].give_up()
+        w.charge_points[0].stop()
         await trio.testing.wait_all_tasks_blocked()
 
         statuses = w.numbers("StatusNotification")

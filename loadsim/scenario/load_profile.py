@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 
 from loadsim.scenario.plan import Stage
 
-
 # A clock's zero is subtracted from its time: what begins with a stage must not fall into the one before.
 _ROUNDING = 1e-6
 

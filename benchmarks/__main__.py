@@ -1,4 +1,4 @@
-"""What the figures in docs/design were measured with: ``python -m benchmarks [round-trip] [bring-up] [fleet]``.
+"""What the figures in docs/design were measured with: ``python -m benchmarks [NAME ...]``.
 
 Every benchmark runs against the sink in a process of its own and prints rows of a Markdown table. Figures that
 are compared with each other come from one run, in turn.
@@ -13,12 +13,13 @@ from typing import Final
 
 import psutil
 
-from benchmarks import bring_up, fleet, round_trip
+from benchmarks import bring_up, fleet, round_trip, truth
 
 BENCHMARKS: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "round-trip": round_trip.measure,
     "bring-up": bring_up.measure,
     "fleet": fleet.measure,
+    "truth": truth.measure,
 }
 
 

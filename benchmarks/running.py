@@ -1,4 +1,4 @@
-"""Runs `loadsim run` against the sink, as a user would."""
+"""Runs `loadsim run` against the sink or another peer, as a user would."""
 
 from __future__ import annotations
 
@@ -27,16 +27,22 @@ class Ran:
     started_at: float
 
 
-def run(scenario: str, *options: str, core: int | None = None) -> Ran:
-    """Run a scenario of this folder against a new sink; on *core* alone where the system can pin."""
+def run(
+    scenario: str,
+    *options: str,
+    core: int | None = None,
+    peer: str = "sink",
+    server: tuple[str, ...] = (),
+) -> Ran:
+    """Run a scenario of this folder against a new *peer*; on *core* alone where the system can pin."""
     pin = ["taskset", "-c", str(core)] if core is not None and shutil.which("taskset") else []
-    with start("sink", "--lifetime", "600") as peer, tempfile.TemporaryDirectory() as results:
+    with start(peer, "--lifetime", "600", *server) as started, tempfile.TemporaryDirectory() as results:
         command = [*pin, sys.executable, "-m", "loadsim.cli", "run", str(SCENARIOS / scenario), "--json", "-q"]
-        environment = {**os.environ, "CSMS_URL": peer.url}
+        environment = {**os.environ, "CSMS_URL": started.url}
         started_at = time.time()
         done = subprocess.run(
             [*command, "--results", results, *options], env=environment, capture_output=True, text=True, check=False
         )
         if not done.stdout:
             raise RuntimeError(f"exit code {done.returncode}: {done.stderr}")
-        return Ran(json.loads(done.stdout), peer.finish(), started_at)
+        return Ran(json.loads(done.stdout), started.finish(), started_at)

@@ -24,7 +24,7 @@ def measure() -> Iterator[str]:
         "truth.yaml", peer="truth_server", server=("--latency", "fixed:20", "--stall-at", "8", "--stall-for", "8")
     )
     shown = _authorize(stalled)["response_s"]
-    yield f"| response p99 and max, the server stalled for 8 s | {shown['p99']:.2f} and {shown['max']:.2f} s | the 8 s |"
+    yield f"| response p99 and max with a stall of 8 s | {shown['p99']:.2f} and {shown['max']:.2f} s | the 8 s |"
     planned = f"{_authorize(stalled)['planned']} and {authorize['planned']}"
     yield f"| Authorize planned with the stall, and without | {planned} | equal |"
 

@@ -244,5 +244,5 @@ def _point_to(path: Path) -> None:
         latest.unlink()
     try:
         latest.symlink_to(path.name, target_is_directory=True)
-    except (OSError, NotImplementedError):
+    except OSError:
         latest.write_text(path.name + "\n", encoding="utf-8")

@@ -141,7 +141,11 @@ def ids(scenario: ScenarioFile) -> None:
     from loadsim.scenario.identities import write_ids  # noqa: PLC0415
     from loadsim.scenario.resolve import resolve  # noqa: PLC0415
 
-    write_ids(resolve(_read(scenario), seed=0), sys.stdout)
+    try:
+        write_ids(resolve(_read(scenario), seed=0), sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `loadsim ids ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @app.command()

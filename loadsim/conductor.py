@@ -188,7 +188,8 @@ class _Conductor:
         code = await worker.end()
         if worker.shard not in self._progress.final_shards:
             why = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-            self._lose(worker.shard, f"{why}, see loadsim.log")
+            log = self._folder.path / "loadsim.log"
+            self._lose(worker.shard, f"{why}, see {log.name}" if log.stat().st_size else why)
             if not self._all_ready.is_set():
                 self._problem = self._problem or f"worker {worker.shard} {why} before it was ready"
                 self._all_ready.set()

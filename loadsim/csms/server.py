@@ -187,9 +187,15 @@ class Server:
     async def _answer_later(
         self, connection: _Connection, request: Call | CallError, delay: float, slots: trio.Semaphore
     ) -> None:
-        await trio.sleep(delay)
+        due = False
+        try:
+            await trio.sleep(delay)
+            due = not connection.gone
+        finally:
+            if not due and isinstance(request, Call):
+                connection.session.leave(request)
         slots.release()
-        if not connection.gone:
+        if due:
             with suppress(ConnectionClosed):
                 await self._answer(connection, request)
 

@@ -195,7 +195,7 @@ def plain_line(progress: Progress) -> Text:
     name, times = ("Authorize", authorize.response) if authorize.response.n else (ALL, everything.response)
     sent, errors = everything.sent, everything.errors
     out, back = progress.messages_per_second()
-    planned = sum(planned_online(plan.stages, fleet.name, progress.elapsed) for fleet in plan.fleets)
+    planned = sum(planned_online(plan.stages, fleet.name, progress.measured_at) for fleet in plan.fleets)
     index = progress.stage_index
     at = f"{plan.stages[index].name} {index + 1}/{len(plan.stages)}" if progress.ended_at is None else "ending"
     results = judge_so_far(progress)

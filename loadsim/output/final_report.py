@@ -263,5 +263,5 @@ def _paths(paths: Mapping[str, str], next_command: str | None) -> list[Text]:
         Text.assemble((f"{clean(what)}".ljust(_LABEL - 1), QUIET), " ", clean(path)) for what, path in paths.items()
     ]
     if next_command:
-        lines.append(Text.assemble(("next".ljust(_LABEL), QUIET), (clean(next_command), STRONG)))
+        lines.append(Text.assemble(("again".ljust(_LABEL), QUIET), (clean(next_command), STRONG)))
     return lines

@@ -17,6 +17,7 @@ from loadsim.scenario.plan import Plan
 _EVENTS_KEPT: Final = 200
 _EXAMPLES_KEPT: Final = 500
 _RECENT_SECONDS: Final = 5.0
+_OUTLIVING: Final = frozenset({"charge_points.started", "charge_points.online_end"})
 _CPU_WINDOW: Final = 1.0
 
 
@@ -38,6 +39,8 @@ class Progress:
         self.totals = Totals()
         self.elapsed = 0.0
         """Seconds of the run, as the conductor counts them."""
+        self.measured_at = 0.0
+        """Up to when the newest snapshot counts, in seconds of the run."""
         self.ended_at: float | None = None
         """When nothing more fell due; None while the run goes on."""
         self.online_max = 0
@@ -65,6 +68,7 @@ class Progress:
             if len(self._first_examples) < _EXAMPLES_KEPT:
                 self._first_examples.append(example)
                 self._examples.append(example)
+        self.measured_at = max(self.measured_at, snapshot.elapsed)
         if snapshot.final:
             self.final_shards.add(snapshot.shard)
         self._take_recent(snapshot)
@@ -72,7 +76,8 @@ class Progress:
     def lose(self, shard: int, why: str) -> None:
         """Note that a worker is gone, and its charge points and its memory with it."""
         self.lost_workers[shard] = why
-        self.totals.gauges.pop(shard, None)
+        left = self.totals.gauges.get(shard, {})
+        self.totals.gauges[shard] = {name: left[name] for name in _OUTLIVING & left.keys()}
         self.totals.health.pop(shard, None)
         self.happened(f"worker {shard} lost: {why}")
 

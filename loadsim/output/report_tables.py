@@ -28,8 +28,8 @@ Numbers = Mapping[str, Any]
 _ENDINGS: Final = {
     "pending": "answered Pending",
     "open_at_end": "open at the end",
-    "waiting_at_end": "due but not yet sent at the end",
-    "skipped_offline": "due while offline, never sent",
+    "waiting_at_end": "due, not sent before the stop",
+    "skipped_offline": "due while not online, never sent",
 }
 
 
@@ -45,7 +45,7 @@ def calls(summary: Numbers, width: int) -> list[Text]:
         Column(header="answered", cells=_counts(numbers, "answered")),
         Column(header="accepted", cells=_counts(numbers, "accepted"), drop=1),
         Column(header="rejected", cells=[_rejected(name, actions[name], _count) for name in actions]),
-        Column(header="rate", cells=[_rejected(name, actions[name], _rejection_rate) for name in actions], least=6),
+        Column(header="share", cells=[_rejected(name, actions[name], _rejection_rate) for name in actions], least=6),
         Column(header="errors", cells=[_loud(errors_of(each), BAD) for each in numbers]),
         Column(
             header="unexpected",
@@ -125,7 +125,7 @@ def classes(summary: Numbers, width: int) -> list[Text]:
         Column(header="tag class", cells=[row[0] for row in rows], right=False),
         Column(header="answered", cells=_counts(numbers, "answered")),
         Column(header="rejected", cells=_counts(numbers, "rejected")),
-        Column(header="rate", cells=[_rejection_rate(each) for each in numbers], least=6),
+        Column(header="share", cells=[_rejection_rate(each) for each in numbers], least=6),
         Column(header="unexpected", cells=[_loud(each["unexpected"], WARNING) for each in numbers]),
     ]
     return [Text("id tags", style=STRONG), *table(columns, width, indent=2)]

@@ -119,7 +119,7 @@ def _bar(done: float, width: int) -> Text:
 
 def _charge_points(progress: Progress, width: int) -> Text:
     totals, plan = progress.totals, progress.plan
-    planned = sum(planned_online(plan.stages, fleet.name, progress.elapsed) for fleet in plan.fleets)
+    planned = sum(planned_online(plan.stages, fleet.name, progress.measured_at) for fleet in plan.fleets)
     online = totals.gauge("charge_points.online")
     backing_off = totals.gauge("charge_points.backing_off")
     items = [Text.assemble(("online ", QUIET), (_count(online), STRONG), (f"/{_count(planned)}", QUIET))]

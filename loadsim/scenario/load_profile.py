@@ -2,7 +2,8 @@
 
 Over a stage the planned number N of a fleet goes linearly from the stage before's value to its own; with
 ``jump`` it is there at once. Charge point n (from 0) is online while N > n, so the same ones come first and
-leave last. A ramp of c charge points over d seconds starts one every d / c seconds, the first at once.
+leave last. A ramp of c charge points over d seconds starts, or
+ends, one every d / c seconds, the first at once.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def online_intervals(stages: Sequence[Stage], fleet: str, n: int, count: int) ->
             if intervals and intervals[-1][1] >= since:  # N only touched n
                 since = intervals.pop()[0]
         elif since is not None and n >= value:
-            until = begin if stage.jump else begin + stage.duration * (last - n) / (last - value)
+            # The last that came leaves at once, the last to leave a step before the stage's end.
+            until = begin if stage.jump else begin + stage.duration * (last - n - 1) / (last - value)
             if until > since:
                 intervals.append((since, until))
             since = None
@@ -55,7 +57,8 @@ def planned_online(stages: Sequence[Stage], fleet: str, elapsed: float) -> int:
             if stage.jump:
                 return value
             step = (value - last) * (elapsed - begin) / stage.duration
-            return min(value, last + math.floor(step) + 1) if value > last else last + math.ceil(step)
+            moved = math.floor(abs(step)) + 1
+            return min(value, last + moved) if value >= last else max(value, last - moved)
         if elapsed < begin:
             return last
     return value

@@ -63,7 +63,7 @@ class Share:
 
 
 class ActionCounts:
-    """What became of the calls of one action: received = answered + the sum of errors."""
+    """What became of the calls of one action; what was received and is no more was not answered in time."""
 
     __slots__ = ("answered", "errors", "received", "refused")
 
@@ -167,6 +167,11 @@ class ChargePointSession:
         if refusal := _refusal(response):
             counts.refused[refusal] += 1
         return CallResult(call.id, msgspec.Raw(encode_payload(response)))
+
+    def leave(self, call: Call) -> None:
+        """Count *call* as received and never answered: the connection ended before its latency was over."""
+        action = BY_NAME.get(call.action)
+        self.central.count(UNKNOWN_ACTION if action is None else action.name).received += 1
 
     def _handle(self, call: Call, action: Action | None, now: datetime) -> msgspec.Struct:
         if action is None:

@@ -226,7 +226,7 @@ def test_calls_that_did_not_come_to_an_end_are_named() -> None:
         calls("Heartbeat", [30.0, 9.0], planned=6, sent=1, accepted=0, open_at_end=1, waiting_at_end=1, service=[]),
     )
 
-    assert "Heartbeat: 1 open at the end, 1 due but not yet sent at the end" in report(run)
+    assert "Heartbeat: 1 open at the end, 1 due, not sent before the stop" in report(run)
     assert "THE BOOKS DO NOT CLOSE" in report(run)
 
 
@@ -264,7 +264,7 @@ def test_the_last_line_is_the_next_command_to_type() -> None:
     summary = build_summary(good_run(), duration=60.0)
     render_report(summary, paths={"results": FOLDER}, next_command="loadsim run smoke", console=console)
 
-    assert file.getvalue().splitlines()[-1].split() == ["next", "loadsim", "run", "smoke"]
+    assert file.getvalue().splitlines()[-1].split() == ["again", "loadsim", "run", "smoke"]
 
 
 def test_a_path_is_never_broken() -> None:

@@ -42,10 +42,10 @@ def test_a_ramp_down_ends_them_evenly_the_last_come_first() -> None:
     stages = [stage(10, 4, jump=True), stage(20, 0)]
 
     assert [online_intervals(stages, "a", n, 4) for n in range(4)] == [
-        ((0.0, 30.0),),
         ((0.0, 25.0),),
         ((0.0, 20.0),),
         ((0.0, 15.0),),
+        ((0.0, 10.0),),
     ]
 
 
@@ -68,10 +68,16 @@ def test_a_fleet_that_no_stage_names_is_never_online() -> None:
     assert planned_online([stage(10, 5)], "b", 5.0) == 0
 
 
-def test_a_valley_that_only_touches_a_charge_point_does_not_interrupt_it() -> None:
-    stages = [stage(10, 2, jump=True), stage(10, 1), stage(10, 2)]
+def test_a_valley_of_no_length_does_not_interrupt_a_charge_point() -> None:
+    stages = [stage(10, 2, jump=True), stage(0, 1, jump=True), stage(10, 2, jump=True)]
 
-    assert online_intervals(stages, "a", 1, 2) == ((0.0, 30.0),)
+    assert online_intervals(stages, "a", 1, 2) == ((0.0, 20.0),)
+
+
+def test_at_the_end_of_a_ramp_down_nobody_is_left() -> None:
+    stages = [stage(10, 4, jump=True), stage(20, 0)]
+
+    assert planned_online(stages, "a", 29.9) == 0
 
 
 @pytest.mark.parametrize("n", [-1, 5])

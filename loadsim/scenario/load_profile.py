@@ -2,8 +2,8 @@
 
 Over a stage the planned number N of a fleet goes linearly from the stage before's value to its own; with
 ``jump`` it is there at once. Charge point n (from 0) is online while N > n, so the same ones come first and
-leave last. A ramp of c charge points over d seconds starts, or
-ends, one every d / c seconds, the first at once.
+leave last. A ramp of c charge points over d seconds starts, or ends, one every
+d / c seconds, the first at once.
 """
 
 from __future__ import annotations

@@ -73,7 +73,9 @@ def run(
             min=1, max=256, envvar="LOADSIM_WORKERS", help="Worker processes; by default what the run asks for."
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(envvar="LOADSIM_SEED", help="Overrides the scenario's seed.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, envvar="LOADSIM_SEED", help="Overrides the scenario's seed.")
+    ] = None,
     results: Annotated[
         Path | None,
         typer.Option(envvar="LOADSIM_RESULTS", help="Where the run folder goes, in place of outputs.dir."),

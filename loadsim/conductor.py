@@ -72,10 +72,13 @@ async def conduct(plan: Plan, options: RunOptions) -> Finished:
         OSError: the results cannot be written.
     """
     folder = RunFolder(options.results, plan, now=datetime.now().astimezone(), workers=options.workers)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return await _Conductor(plan, options, folder).run()
     finally:
         folder.close()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 class _Conductor:
@@ -98,6 +101,7 @@ class _Conductor:
         self._first_attempt: float | None = None
         self._first_refusal: float | None = None
         self._gone: set[int] = set()
+        self._unwritten = False
         self._at_once = trio.CancelScope()
         # Closing takes a while with many connections.
         self._last_words = _LAST_WORDS + _LAST_WORDS_EACH * plan.charge_points
@@ -116,6 +120,8 @@ class _Conductor:
         except* PreflightFailed as group:
             failure = _first(group)  # raised within except*, it would be in a group again
         finally:
+            for number in (signal.SIGINT, signal.SIGTERM):  # the report comes, however often it is pressed
+                signal.signal(number, signal.SIG_IGN)
             for worker in self._workers:
                 worker.kill()
             if self._embedded is not None:
@@ -161,7 +167,10 @@ class _Conductor:
         if self._plan.embedded is not None:
             password = self._plan.target.password
             options = ServerOptions(seed=self._plan.seed, password=password, behaviour=self._plan.embedded)
-            self._embedded = await EmbeddedProcess.start(options, self._folder.log)
+            try:
+                self._embedded = await EmbeddedProcess.start(options, self._folder.log)
+            except OSError as error:
+                raise PreflightFailed(f"the embedded CSMS cannot be started: {error}") from error
 
     async def _start_worker(self, nursery: trio.Nursery, shard: int) -> None:
         try:
@@ -220,11 +229,12 @@ class _Conductor:
                 self._folder.take_examples(list(progress.new_examples()))
                 self._folder.flush(progress.elapsed)
                 self._look_for_silence()
+                self._look_for_write_errors()
                 await self._give_up_if_unreachable()
                 beat += 1
                 if beat % _DRAWN_EVERY == 0:
                     screen.refresh()
-                if progress.elapsed > deadline:
+                if progress.elapsed > deadline and self._all_silent():
                     break
             await self._give_up_if_unreachable(over=True)
             screen.refresh()
@@ -232,6 +242,16 @@ class _Conductor:
             if worker.shard not in self._gone:
                 self._lose(worker.shard, f"said nothing more {self._last_words:.0f} s after the run's end")
                 worker.kill()
+
+    def _look_for_write_errors(self) -> None:
+        if self._folder.problem is not None and not self._unwritten:
+            self._unwritten = True
+            self._progress.happened(f"results cannot be written any more: {self._folder.problem}")
+
+    def _all_silent(self) -> bool:
+        """Tell whether no worker that is still there has said anything for a while."""
+        now = trio.current_time()
+        return all(now - heard > self._last_words for shard, heard in self._heard.items() if shard not in self._gone)
 
     def _look_for_silence(self) -> None:
         now = trio.current_time()
@@ -270,7 +290,7 @@ class _Conductor:
         refused = progress.totals.with_prefix("connections.refused.")
         outcomes = ", ".join(f"{outcome} {count}" for outcome, count in refused.items()) or "no answer"
         detail = next((f" ({each.detail})" for each in progress.examples if each.what == "connect"), "")
-        url = self._plan.target.url or (self._embedded.url if self._embedded else "")
+        url = self._plan.target.shown_url or (self._embedded.url if self._embedded else "")
         progress.aborted_because = (
             f"cannot reach the CSMS at {url}: {counters['connections.attempted']} connects tried in "
             f"{now - self._first_attempt:.0f} s, none opened: {outcomes}{detail}"
@@ -308,7 +328,11 @@ class _Conductor:
                 if worker.shard not in progress.final_shards:
                     self._lose(worker.shard, "ended at once")
             progress.ended_at = min(math.inf if progress.ended_at is None else progress.ended_at, duration)
+        if self._embedded is not None and record is None:
+            progress.troubles.append("the embedded CSMS ended before the run did")
         self._folder.take_examples(list(progress.new_examples()))
+        if self._folder.problem is not None:
+            progress.troubles.append(f"not all results could be written: {self._folder.problem}")
         summary = build_summary(progress, duration=duration if progress.ended_at is None else progress.ended_at)
         if record is not None:
             summary["embedded_csms"] = record
@@ -329,7 +353,7 @@ class _Conductor:
                 "workers": self._options.workers,
                 "graceful_stop_s": self._options.graceful_stop,
                 "charge_points": plan.charge_points,
-                "target": plan.target.url or "embedded",
+                "target": plan.target.shown_url or "embedded",
                 "descriptor_limit": self._progress.health.descriptor_limit or None,
             }
         )

@@ -53,7 +53,9 @@ class Fleet:
     def gauges(self) -> dict[str, int]:
         """The state of the fleet now, as the catalogue's gauges."""
         states = self._context.states
+        most_online, self._context.most_online = self._context.most_online, states["online"]
         return {
+            "charge_points.online_peak": max(most_online, states["online"]),
             "charge_points.started": self.started,
             "charge_points.online": states["online"],
             "charge_points.booting": states["booting"],

@@ -74,7 +74,7 @@ def run(
 def _announce(plan: Plan, workers: int, screen: Console) -> None:
     """Say what is about to happen; a target that is not this machine is named, with the size of the run."""
     size = f"{format_count(plan.charge_points)} charge points, {format_duration(plan.duration)}"
-    target = "the embedded CSMS" if plan.target.url is None else plan.target.url
+    target = plan.target.shown_url or "the embedded CSMS"
     reach = "" if plan.target.url is None or _is_loopback(plan.target.url) else " (not this machine)"
     screen.print(
         f"loadsim {plan.name}: {size}, {workers} worker{'s' if workers > 1 else ''}, seed {plan.seed}, "

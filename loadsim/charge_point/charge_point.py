@@ -390,6 +390,7 @@ class ChargePoint:
         """Say that the socket is open and the boot accepted."""
         self._online_since = self.context.clock.elapsed
         self._enter("online")
+        self.context.most_online = max(self.context.most_online, self.context.states["online"])
 
     def _enter(self, state: State) -> None:
         states = self.context.states

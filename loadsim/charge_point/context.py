@@ -75,6 +75,8 @@ class Context:
         self.run_id = run_id
         self.states: Counter[str] = Counter()
         """How many charge points are "booting", "online" or "backing_off" now."""
+        self.most_online = 0
+        """The most charge points that were online at a time since it was last asked for."""
         self.connections = 0
         """Connections open or being opened."""
         self.open_calls = 0

@@ -28,8 +28,9 @@ _STDOUT: Final = 1
 
 def main() -> int:
     """Run the process; return its exit code."""
-    # Ctrl-C goes to the whole group of processes: the parent decides when this one ends.
+    # These go to the whole group of processes: the parent decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logging.getLogger().addHandler(logging.NullHandler())  # stderr is the parent's terminal
     try:
         trio.run(_serve, _read_options())

@@ -9,7 +9,7 @@ import socket
 import ssl
 import urllib.parse
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import trio
@@ -28,6 +28,8 @@ _BY_ERRNO: Final = {
     errno.ECONNREFUSED: "refused",
     errno.ECONNRESET: "reset",
     errno.EMFILE: "EMFILE",
+    getattr(errno, "WSAEMFILE", errno.EMFILE): "EMFILE",
+    errno.ENOBUFS: "EADDRNOTAVAIL",
     errno.ENFILE: "EMFILE",
     errno.EADDRNOTAVAIL: "EADDRNOTAVAIL",
     errno.EADDRINUSE: "EADDRNOTAVAIL",
@@ -45,7 +47,7 @@ class Endpoint:
 
     url: str
     user: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     ca: str | None = None
     source_addresses: tuple[str, ...] = ()
     timeout: float = 30.0
@@ -101,6 +103,10 @@ class WebSocketTransport:
         """See Transport.abort."""
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(self._stream)
+        # wsproto's parser is a generator that holds itself, in a cycle of a kilobyte that only the garbage
+        # collector would find; and that hardly looks (docs/design/0005-garbage.md).
+        with contextlib.suppress(AttributeError, ValueError):
+            cast("Any", self._connection)._wsproto.connection._proto._parse_more.close()  # noqa: SLF001
 
     def _lost(self, error: Exception) -> ConnectionLost:
         closed = self._connection.closed
@@ -266,4 +272,4 @@ def _refusal(error: Exception) -> tuple[str, str]:
     """Name why the WebSocket handshake ended without a connection: the outcome, and the detail for people."""
     if isinstance(error, trio_websocket.ConnectionRejected):
         return f"http_{error.status_code}", f"the CSMS answered the handshake with {error.status_code}"
-    return "bad_handshake", f"the CSMS's handshake is not one: {error!r}"
+    return "bad_handshake", f"the CSMS's handshake is not one: {error.__context__ or error!r}"

@@ -78,6 +78,9 @@ METRICS: Final = (
     Metric("commands.*.ignored", "counter", "calls", "of these, not answered: boot Rejected, or a flood"),
     Metric("charge_points.started", "gauge", "charge points", "planned to be online by now"),
     Metric("charge_points.online", "gauge", "charge points", "socket open and boot accepted"),
+    Metric(
+        "charge_points.online_peak", "gauge", "charge points", "the most online at a time since the last snapshot"
+    ),
     Metric("charge_points.booting", "gauge", "charge points", "connecting, or connected and not yet accepted"),
     Metric("charge_points.backing_off", "gauge", "charge points", "waiting to connect again"),
     Metric("lateness", "histogram", "seconds", "actual minus due time of the simulator's own wake-ups"),

@@ -6,7 +6,6 @@ after its call timed out is known for what it is, also on the next connection.
 
 from __future__ import annotations
 
-import itertools
 from typing import Final
 
 import msgspec
@@ -56,7 +55,7 @@ Event = Answered | Spoilt | Asked | AskedBadly | Stray
 class Rpc:
     """One open CALL at a time (section 4.1.1), ids of at most 36 characters that are never used again."""
 
-    __slots__ = ("_any_id_answers", "_count", "_late", "_open_id", "_prefix")
+    __slots__ = ("_any_id_answers", "_count", "_forgotten", "_late", "_open_id", "_prefix")
 
     def __init__(self, prefix: str, *, any_id_answers: bool = False) -> None:
         """Begin with nothing open.
@@ -71,6 +70,7 @@ class Rpc:
         self._count = 0
         self._open_id: str | None = None
         self._late: dict[str, None] | None = None  # ids that timed out, oldest first; most never have one
+        self._forgotten = 0  # the number of the last id that fell out of them
 
     @property
     def open_id(self) -> str | None:
@@ -98,7 +98,9 @@ class Rpc:
         self._late[self._open_id] = None
         self._open_id = None
         if len(self._late) > _LATE_IDS_KEPT:
-            del self._late[next(itertools.islice(self._late, 1))]
+            oldest = next(iter(self._late))
+            del self._late[oldest]
+            self._forgotten = int(oldest[len(self._prefix) :], 16)
 
     def receive(self, text: str | bytes) -> Event:
         """Say what *text* means, and close the open call if it is that call's answer."""
@@ -135,6 +137,8 @@ class Rpc:
         if self._late is not None and message_id in self._late:
             del self._late[message_id]  # a second answer to it is a duplicate
             return Stray("late", f"an answer to {message_id}, which had ended without one")
+        if self._was_used(message_id) and int(message_id[len(self._prefix) :], 16) <= self._forgotten:
+            return Stray("late", f"an answer to {message_id}, so old that it most likely ended without one")
         if self._was_used(message_id):
             return Stray("duplicate", f"a second answer to {message_id}")
         return Stray("unknown_id", f"an answer to {message_id[: frame.MAX_ID_LENGTH]!r}, which was never sent")

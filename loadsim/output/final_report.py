@@ -108,6 +108,7 @@ def _why_incomplete(summary: Summary) -> Iterator[str]:
     code, lost = summary.get("exit_code"), summary.get("lost_workers", ())
     signal = summary.get("interrupted_by") or _SIGNALS.get(code or 0)
     aborted = summary.get("aborted_because")
+    yield from (f"{trouble[:1].upper()}{trouble[1:]}." for trouble in summary.get("troubles", ()))
     if signal:
         yield f"Interrupted by {signal}: what follows is the run up to then."
     if aborted:
@@ -116,9 +117,9 @@ def _why_incomplete(summary: Summary) -> Iterator[str]:
         yield f"Lost {worker}"
     if lost:
         yield "What a lost worker did after its last snapshot is missing from these numbers."
-    elif not aborted and code == _PREFLIGHT:
+    elif not aborted and code == _PREFLIGHT and not summary.get("troubles"):
         yield "The run was given up before it could begin."
-    elif not signal and not aborted:
+    elif not signal and not aborted and not summary.get("troubles"):
         yield "The run did not reach its planned end."
 
 

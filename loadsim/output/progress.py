@@ -46,6 +46,8 @@ class Progress:
         self.online_max = 0
         self.happenings: deque[Happening] = deque(maxlen=_EVENTS_KEPT)
         self.lost_workers: dict[int, str] = {}
+        self.troubles: list[str] = []
+        """What else keeps the run from being complete: the embedded CSMS died, results could not be written."""
         self.interrupted_by: str | None = None
         """The signal that ended the run early."""
         self.aborted_because: str | None = None
@@ -62,7 +64,8 @@ class Progress:
         """Merge one worker's interval."""
         self.totals.add(snapshot)
         self._health.take(snapshot)
-        self.online_max = max(self.online_max, self.totals.gauge("charge_points.online"))
+        for gauge in ("charge_points.online", "charge_points.online_peak"):
+            self.online_max = max(self.online_max, self.totals.gauge(gauge))
         for example in snapshot.examples:
             self.example_counts += 1
             if len(self._first_examples) < _EXAMPLES_KEPT:

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
@@ -19,7 +19,6 @@ from loadsim.metrics.calls import CallNumbers
 from loadsim.metrics.catalogue import COUNTS
 from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.snapshot import Example, Snapshot
-from loadsim.scenario.load_profile import stage_at
 from loadsim.scenario.plan import Plan
 
 WINDOW: Final = 5.0
@@ -72,6 +71,8 @@ class RunFolder:
         self._errors_file = (self.path / "errors.jsonl").open("w", encoding="utf-8", newline="\n")
         self.log = (self.path / "loadsim.log").open("ab")
         """Where the workers' stderr goes."""
+        self.problem: str | None = None
+        """Why something could not be written any more; the run goes on, and its numbers are shown all the same."""
         _point_to(self.path)
 
     def write_scenario(self, text: str, resolved: str) -> None:
@@ -91,7 +92,8 @@ class RunFolder:
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json."""
-        self._write_json("summary.json", summary)
+        with self._writing():
+            self._write_json("summary.json", summary)
 
     def take(self, snapshot: Snapshot) -> None:
         """Put an interval into its window; one that comes after its window was written goes into the next."""
@@ -105,10 +107,11 @@ class RunFolder:
 
     def take_examples(self, examples: Sequence[Example]) -> None:
         """Append failures to errors.jsonl; how many there may be is bounded by who gives them."""
-        for example in examples:
-            self._errors_file.write(msgspec.json.encode(example).decode() + "\n")
-        if examples:
-            self._errors_file.flush()
+        with self._writing():
+            for example in examples:
+                self._errors_file.write(msgspec.json.encode(example).decode() + "\n")
+            if examples:
+                self._errors_file.flush()
 
     def flush(self, elapsed: float) -> None:
         """Write the windows that are over and in which every worker has reported, or has had time to."""
@@ -124,20 +127,29 @@ class RunFolder:
         for index in sorted(self._windows):
             self._write_window(index)
         for file in (self._calls_file, self._generator_file, self._errors_file, self.log):
-            file.close()
+            with self._writing():
+                file.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Keep the first error of what is written while the run goes on."""
+        try:
+            yield
+        except OSError as error:
+            self.problem = self.problem or f"{self.path}: {error}"
 
     def _write_window(self, index: int) -> None:
         window = self._windows.pop(index)
         self._written = index
         begin, end = index * WINDOW, (index + 1) * WINDOW
-        stage = self._plan.stages[stage_at(self._plan.stages, begin)].name
-        self._calls_file.write(
-            [f"{begin:g}", f"{end:g}", stage, action, *_numbers(numbers)]
-            for action, numbers in sorted(window.calls.items())
-        )
-        self._generator_file.write(
-            [f"{begin:g}", f"{end:g}", shard, *worker.row()] for shard, worker in sorted(window.workers.items())
-        )
+        with self._writing():
+            self._calls_file.write(
+                [f"{begin:g}", f"{end:g}", self._plan.stages[stage].name, action, *_numbers(numbers)]
+                for (stage, action), numbers in sorted(window.calls.items())
+            )
+            self._generator_file.write(
+                [f"{begin:g}", f"{end:g}", shard, *worker.row()] for shard, worker in sorted(window.workers.items())
+            )
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         # Beside, then renamed: a reader never sees half of it.
@@ -147,15 +159,15 @@ class RunFolder:
 
 
 class _Window:
-    """What fell into one window: calls by action, and each worker's state."""
+    """What fell into one window: calls by stage (in which they fell due) and action, and each worker's state."""
 
     def __init__(self) -> None:
-        self.calls: dict[str, CallNumbers] = {}
+        self.calls: dict[tuple[int, str], CallNumbers] = {}
         self.workers: dict[int, _WorkerWindow] = {}
 
     def take(self, snapshot: Snapshot) -> None:
         for delta in snapshot.calls:
-            self.calls.setdefault(delta.action, CallNumbers()).add(delta)
+            self.calls.setdefault((delta.stage, delta.action), CallNumbers()).add(delta)
         self.workers.setdefault(snapshot.shard, _WorkerWindow()).take(snapshot)
 
 
@@ -238,11 +250,18 @@ def _make(results: Path, name: str) -> Path:
 
 
 def _point_to(path: Path) -> None:
-    """Let ``latest`` point to *path*: a link, or a text file with its name where links are not allowed."""
+    """Let ``latest`` point to *path*: a link, or a text file with its name where links are not allowed.
+
+    It is a convenience: another run that does the same, or a folder of that name, is no reason to fail.
+    """
     latest = path.parent / "latest"
-    with contextlib.suppress(FileNotFoundError):
-        latest.unlink()
-    try:
-        latest.symlink_to(path.name, target_is_directory=True)
-    except OSError:
-        latest.write_text(path.name + "\n", encoding="utf-8")
+    new = path.parent / f".latest-{path.name}"
+    with contextlib.suppress(OSError):
+        try:
+            new.symlink_to(path.name, target_is_directory=True)
+        except OSError:
+            new.write_text(path.name + "\n", encoding="utf-8")
+        try:
+            new.replace(latest)
+        except OSError:
+            new.unlink()

@@ -38,7 +38,10 @@ def build_summary(progress: Progress, *, duration: float) -> dict[str, Any]:
         "name": progress.plan.name,
         "verdict": judged,
         "invalid_because": invalid,
-        "complete": not progress.lost_workers and progress.interrupted_by is None and not progress.aborted_because,
+        "complete": not (
+            progress.lost_workers or progress.troubles or progress.interrupted_by or progress.aborted_because
+        ),
+        "troubles": list(progress.troubles),
         "interrupted_by": progress.interrupted_by,
         "aborted_because": progress.aborted_because,
         "exit_code": exit_code(progress, judged),
@@ -93,7 +96,7 @@ def exit_code(progress: Progress, judged: str) -> int:
     """Return the exit code, by the precedence 130/143 > 3 > 4 > 99 > 0."""
     if progress.interrupted_by is not None:
         return EXIT_SIGNALS[progress.interrupted_by]
-    if progress.lost_workers or progress.aborted_because:
+    if progress.lost_workers or progress.troubles or progress.aborted_because:
         return EXIT_PREFLIGHT
     return {"invalid": EXIT_INVALID, "failed": EXIT_FAILED, "passed": EXIT_OK}[judged]
 

@@ -127,8 +127,9 @@ def quantity(
     *,
     above: float | None = None,
     least: float | None = None,
+    most: tuple[float, str] | None = None,
 ) -> Reads:
-    """A number with a mandatory unit."""
+    """A number with a mandatory unit; *most* is the largest that makes sense, and how it is written."""
 
     def parse(value: Any) -> float:
         if not isinstance(value, str) and (isinstance(value, bool) or not isinstance(value, (int, float))):
@@ -138,6 +139,8 @@ def quantity(
             raise ValueError(f"expected more than {above:g}, got {shown(str(value))}")
         if least is not None and number < least:
             raise ValueError(f"expected at least {least:g}, got {shown(str(value))}")
+        if most is not None and number > most[0]:
+            raise ValueError(f"expected at most {most[1]}, got {shown(str(value))}")
         return number
 
     return Reads(parse, {"type": "string", "pattern": f"^{pattern}$|{VARIABLE}", "examples": [example]})
@@ -220,7 +223,7 @@ NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
 NAME = text(NAME_PATTERN, "a name of letters, digits, '_', '.' and '-', at most 64 characters", "street_ac")
 SECONDS = quantity(units.parse_duration, _DURATION, "30s")
 SOME_SECONDS = quantity(units.parse_duration, _DURATION, "30s", above=0)
-RATE = quantity(units.parse_rate, units.RATE_PATTERN, "0.5/h")
+RATE = quantity(units.parse_rate, units.RATE_PATTERN, "0.5/h", most=(100.0, "100/s, for each charge point"))
 SECONDS_OR_CSMS = or_word("from_csms", SOME_SECONDS)
 RATE_OR_NONE = or_word("none", RATE)
 SOME_RATE = quantity(units.parse_rate, units.RATE_PATTERN, "200/s", above=0)

@@ -84,8 +84,20 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     connect_in_flight: int = 100
     source_addresses: tuple[str, ...] = ()
 
+    @property
+    def shown_url(self) -> str | None:
+        """The URL for people and files: the values of its query, which may be tokens, are not in it."""
+        if self.url is None:
+            return None
+        path, mark, query = self.url.partition("?")
+        hidden = (
+            part if "{id}" in part else f"{part.partition('=')[0]}=***" if "=" in part else part
+            for part in query.split("&")
+        )
+        return path + mark + "&".join(hidden)
+
     def __repr__(self) -> str:
-        return f"Target({self.url!r})"
+        return f"Target({self.shown_url!r})"
 
 
 class EmbeddedCsms(msgspec.Struct, frozen=True, kw_only=True):

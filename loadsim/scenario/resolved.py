@@ -41,7 +41,7 @@ def _csms(model: ScenarioModel, plan: Plan) -> dict[str, Any]:
     target, csms, settings = plan.target, model.csms, plan.fleets[0].settings
     data: dict[str, Any] = {}
     if target.url is not None:
-        data["url"] = target.url
+        data["url"] = target.shown_url
     data["subprotocol"] = (csms.subprotocol if csms is not None else None) or ChargePointSettings().subprotocol
     auth = csms.auth if csms is not None else None
     login: dict[str, Any] = {}

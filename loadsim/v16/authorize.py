@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
+import trio
+
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.settings import Arrivals
@@ -16,6 +18,7 @@ from loadsim.v16.memory import is_accepted
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import AuthorizeRequest, AuthorizeResponse
 
+_LEFT_AT_A_TIME: Final = 500
 AUTHORIZE: Final = BY_NAME["Authorize"]
 
 
@@ -40,10 +43,14 @@ async def authorize(charge_point: ChargePoint) -> None:
     finally:
         if in_hand:  # cancelled while it waited for its turn, which `call` has counted
             due, drawn = next(arrivals), tags.draw(tag_draws)
-        end = charge_point.stopped_at
+        end, left = charge_point.stopped_at, 0
         while end is not None and due <= end:
             charge_point.leave_unsent(AUTHORIZE, [due], drawn.tag_class)
             due, drawn = next(arrivals), tags.draw(tag_draws)
+            left += 1
+            if left % _LEFT_AT_A_TIME == 0:  # a long backlog must not hold up the others, nor the snapshots
+                with trio.CancelScope(shield=True):
+                    await trio.lowlevel.checkpoint()
 
 
 async def send_authorize(charge_point: ChargePoint, drawn: DrawnTag, due: float) -> None:

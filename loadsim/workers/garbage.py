@@ -11,6 +11,7 @@ are made; what is new is frozen unseen. One that finds something makes the next 
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ import trio
 
 _NEW_OBJECTS: Final = 10_000
 _LOOK_EVERY: Final = 0.1
-_WORTH_LOOKING: Final = 100
+_WORTH_LOOKING: Final = 500
 _MOST_UNSEEN: Final = 16
 
 
@@ -51,7 +52,10 @@ class GarbagePolicy:
             if left:
                 left -= 1
             else:
-                unseen = 1 if gc.collect() >= _WORTH_LOOKING else min(unseen * 2, _MOST_UNSEEN)
+                before = sys.getallocatedblocks()  # what gc.collect() returns leaves out cycles of generators
+                gc.collect()
+                freed = before - sys.getallocatedblocks()
+                unseen = 1 if freed >= _WORTH_LOOKING else min(unseen * 2, _MOST_UNSEEN)
                 left = unseen - 1
             gc.freeze()
 

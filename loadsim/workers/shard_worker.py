@@ -26,6 +26,7 @@ from loadsim.workers.garbage import GarbagePolicy
 from loadsim.workers.health import HealthProbe
 from loadsim.workers.protocol import End, Go, Order, Prepare, Ready, Report, Word, pack, read_order
 
+_LEAST_CONNECT_TIMEOUT: Final = 10.0
 TICK: Final = 0.5
 """Seconds between two snapshots."""
 
@@ -157,14 +158,15 @@ def endpoint_of(plan: Plan) -> Endpoint:
         password=target.password,
         ca=target.ca,
         source_addresses=target.source_addresses,
-        timeout=min(fleet.settings.call_timeout for fleet in plan.fleets),
+        timeout=max(_LEAST_CONNECT_TIMEOUT, *(fleet.settings.call_timeout for fleet in plan.fleets)),
     )
 
 
 def main() -> None:
     """Run a worker on this process's stdin and stdout."""
     raise_timer_resolution()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the conductor decides
+    for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the conductor decides
+        signal.signal(number, signal.SIG_IGN)
     # Unbuffered: the interpreter's end needs the lock of a buffer in which a daemon thread still waits.
     orders = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 - a descriptor; see above
     worker = Worker(orders, sys.stdout.buffer)

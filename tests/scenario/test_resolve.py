@@ -20,7 +20,7 @@ name: full
 description: "costs $$5, a: b"
 seed: 42
 csms:
-  url: wss://csms.test.example/ocpp?tenant=7
+  url: wss://csms.test.example/tenant-7/ocpp
   subprotocol: optional
   connect: {rate: 200/s, in_flight: 50}
   call_timeout: 20s
@@ -75,7 +75,7 @@ def test_a_full_scenario_becomes_plain_values(full: Path) -> None:
         ("windows.csv",),
     )
     assert plan.target == Target(
-        url="wss://csms.test.example/ocpp/{id}?tenant=7",
+        url="wss://csms.test.example/tenant-7/ocpp/{id}",
         connect_rate=200.0,
         connect_in_flight=50,
         source_addresses=("127.0.0.2", "::1"),
@@ -241,3 +241,10 @@ def test_passwords_in_an_id_file_go_with_their_ids_and_stay_there(tmp_path: Path
     assert plan.fleets[0].identity(0).password == "hunter2"
     assert "hunter2" not in resolved_yaml(scenario, plan)
     assert resolve(read(tmp_path, resolved_yaml(scenario, plan))) == plan
+
+
+def test_the_values_of_a_query_are_in_the_plan_and_in_nothing_that_is_shown() -> None:
+    target = Target(url="wss://csms.test.example/ocpp/{id}?token=s3cret&plain&x={id}")
+
+    assert target.shown_url == "wss://csms.test.example/ocpp/{id}?token=***&plain&x={id}"
+    assert "s3cret" not in repr(target)

@@ -37,8 +37,8 @@ def to_conductor(number: signal.Signals) -> Callable[[Running], None]:
     return lambda under_way: under_way.process.send_signal(number)
 
 
-def to_group(under_way: Running) -> None:
-    os.killpg(under_way.process.pid, signal.SIGINT)  # a session of its own: conductor, workers, CSMS
+def to_group(number: signal.Signals) -> Callable[[Running], None]:
+    return lambda under_way: os.killpg(under_way.process.pid, number)  # a session of its own: all its processes
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,8 @@ def to_group(under_way: Running) -> None:
     [
         pytest.param(to_conductor(signal.SIGINT), 130, "SIGINT", id="SIGINT"),
         pytest.param(to_conductor(signal.SIGTERM), 143, "SIGTERM", id="SIGTERM"),
-        pytest.param(to_group, 130, "SIGINT", id="SIGINT to the group"),
+        pytest.param(to_group(signal.SIGINT), 130, "SIGINT", id="SIGINT to the group"),
+        pytest.param(to_group(signal.SIGTERM), 143, "SIGTERM", id="SIGTERM to the group"),
     ],
 )
 def test_one_signal_ends_the_run_as_its_plan_would(

@@ -127,8 +127,9 @@ def test_a_csms_that_dies_is_knocked_at_with_back_off_until_the_end(tmp_path: Pa
         under_way.csms().kill()
         ended = under_way.finish()
 
-    summary = ended.check()
-    assert summary["complete"] is True
+    summary = ended.check([3])
+    assert summary["complete"] is False
+    assert summary["troubles"] == ["the embedded CSMS ended before the run did"]
     assert "embedded_csms" not in summary
     connections = summary["connections"]
     assert connections["opened"] == connections["lost"] == COUNT

@@ -237,3 +237,14 @@ def test_every_kind_of_stray_is_in_the_catalogue() -> None:
     kinds.add(stray_kind(rpc.receive(result(late))))
 
     assert kinds == set(STRAYS)
+
+
+def test_an_answer_that_comes_after_many_more_time_outs_is_late_and_no_duplicate() -> None:
+    rpc = Rpc("p-")
+    ids = []
+    for _ in range(100):
+        ids.append(rpc.open_call())
+        rpc.give_up()
+
+    kinds = [rpc.receive(f'[3,"{message_id}",{{}}]') for message_id in ids]
+    assert [event.kind for event in kinds if isinstance(event, Stray)] == ["late"] * 100

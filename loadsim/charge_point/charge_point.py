@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal
 
 import msgspec
@@ -11,7 +11,7 @@ import trio
 
 from loadsim.charge_point.answering import answer
 from loadsim.charge_point.calls import send_call
-from loadsim.charge_point.context import Context
+from loadsim.charge_point.context import Context, moved_on
 from loadsim.charge_point.dialect import Dialect
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.incidents import count_lost, count_refused, count_stray
@@ -131,18 +131,12 @@ class ChargePoint:
         self._csms_time = csms_time, self.context.clock.elapsed
 
     def now(self) -> datetime:
-        """Return the time of day in UTC as this charge point knows it: its CSMS's, once it was told.
-
-        A CSMS may name a time at either end of the calendar: there the clock stands still.
-        """
+        """Return the time of day in UTC as this charge point knows it: its CSMS's, once it was told."""
+        clock = self.context.clock
         if self._csms_time is None:
-            return self.context.clock.wall()
+            return clock.wall()
         text, at = self._csms_time
-        told = datetime.fromisoformat(text.upper())
-        try:
-            return told.astimezone(UTC) + timedelta(seconds=self.context.clock.elapsed - at)
-        except OverflowError:
-            return (datetime.min if told.year == 1 else datetime.max).replace(tzinfo=UTC)
+        return moved_on(text, clock.elapsed - at)
 
     # Its life.
 

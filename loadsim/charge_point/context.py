@@ -33,6 +33,18 @@ class Clock:
         return self._wall + timedelta(seconds=self.elapsed)
 
 
+def moved_on(told: str, seconds: float) -> datetime:
+    """Return what an RFC 3339 time has become after *seconds*, in UTC.
+
+    A CSMS may name a time at either end of the calendar: there the clock stands still.
+    """
+    moment = datetime.fromisoformat(told.upper())
+    try:
+        return moment.astimezone(UTC) + timedelta(seconds=seconds)
+    except OverflowError:
+        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
+
+
 class Throttle:
     """Paces connects: at most *rate* a second (None: no cap) and *in_flight* handshakes at a time."""
 

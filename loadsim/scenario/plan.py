@@ -5,6 +5,8 @@ The plan is what a worker gets (as msgpack). It can hold secrets, so it is never
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from loadsim.charge_point.settings import ChargePointSettings
@@ -31,6 +33,8 @@ class TagClass(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     pattern: str | None = None
     tags: tuple[str, ...] = ()
+    parent: str | None = None
+    """The parentIdTag that the embedded CSMS gives them; they are one group."""
 
     def tag(self, n: int) -> str:
         """Return tag *n*, counted from 0."""
@@ -59,13 +63,19 @@ class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of the run; *online* is the number of charge points at its end, by fleet name."""
+    """A stretch of the run; *online* is the number of charge points at its end, by fleet name.
+
+    *sessions* are charging sessions that arrive a second at its end, by fleet name; like *online* it is linear
+    from the stage before's value, or with *jump* there at once.
+    """
 
     name: str
     duration: float
     online: dict[str, int]
     jump: bool = False
     measure: bool = True
+    sessions: dict[str, float] = {}
+    arrivals: Literal["poisson", "even"] = "poisson"
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from loadsim.scenario.model_fields import (
     NAME,
@@ -41,6 +41,7 @@ from loadsim.scenario.model_fields import (
     typed,
     whole,
 )
+from loadsim.scenario.model_part import Part
 from loadsim.scenario.variables import FromVariable
 
 MOST_CHARGE_POINTS = 1_000_000
@@ -103,12 +104,6 @@ def _check(value: Any) -> str:
 
 def _cistring(longest: int) -> Reads:
     return text(r"[^\x00-\x1f\x7f]+", "text without control characters", "AC22", longest)
-
-
-class Part(BaseModel):
-    """A mapping of the grammar: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, protected_namespaces=())
 
 
 class AuthModel(Part):

@@ -7,8 +7,9 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from loadsim.scenario.model import LATER, Part, ScenarioModel
+from loadsim.scenario.model import LATER, ScenarioModel
 from loadsim.scenario.model_fields import described
+from loadsim.scenario.model_part import Part
 from loadsim.scenario.places import KeyPath, Places, nearest
 from loadsim.units import shown
 

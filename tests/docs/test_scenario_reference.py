@@ -14,7 +14,8 @@ from ruamel.yaml import YAML
 
 from loadsim.dialects import DIALECTS
 from loadsim.errors import ScenarioError
-from loadsim.scenario.model import EXPECTATIONS, LATER, LATER_FILES, Part, ScenarioModel
+from loadsim.scenario.model import EXPECTATIONS, LATER, LATER_FILES, ScenarioModel
+from loadsim.scenario.model_part import Part
 from loadsim.scenario.plan import Plan
 from loadsim.scenario.read import read_scenario
 from loadsim.scenario.resolve import resolve

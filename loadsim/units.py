@@ -1,4 +1,4 @@
-"""Quantities with a unit, read from and written to text: "1h30m", "10%", "1500/h" <-> seconds, shares, per second.
+"""Quantities with a unit: "1h30m", "10%", "1500/h", "8kWh", "11kW" <-> seconds, shares, per second, Wh, W.
 
 Units are mandatory. ``parse_*`` read what a person wrote, ``*_text`` write what ``parse_*`` reads back to the
 same float, ``format_*`` round for a person.
@@ -11,16 +11,21 @@ from fractions import Fraction
 
 _SECONDS = {"d": Fraction(86400), "h": Fraction(3600), "m": Fraction(60), "s": Fraction(1), "ms": Fraction(1, 1000)}
 _PER_SECOND = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-# At most 15 digits: more are beyond a float anyway, and no text can blow up into a giant integer.
-_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,20})?"
+# Bounded: no text can blow up into a giant integer. More digits before the point are beyond a float anyway; those
+# after it take in what `*_text` write of the smallest rates.
+_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,40})?"
 DURATION_PATTERN = rf"(?=.)(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?"
 SHARE_PATTERN = rf"{_NUMBER}%"
 RATE_PATTERN = rf"{_NUMBER}/[smhd]"
+ENERGY_PATTERN = rf"{_NUMBER}k?Wh"
+POWER_PATTERN = rf"{_NUMBER}k?W"
 
 _DURATION = re.compile(DURATION_PATTERN)
 _PART = re.compile(rf"({_NUMBER})(ms|[dhms])")
 _SHARE = re.compile(SHARE_PATTERN)
 _RATE = re.compile(RATE_PATTERN)
+_ENERGY = re.compile(ENERGY_PATTERN)
+_POWER = re.compile(POWER_PATTERN)
 _BARE = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?")
 
 
@@ -61,6 +66,28 @@ def parse_rate(text: str) -> float:
     return float(Fraction(number) / _PER_SECOND[unit])
 
 
+def parse_energy(text: str) -> float:
+    """Read an energy in watt-hours: "8kWh", "500Wh".
+
+    Raises:
+        ValueError: *text* is no energy.
+    """
+    if not _ENERGY.fullmatch(text):
+        raise ValueError(_expected("an energy such as '8kWh' or '500Wh'", text))
+    return _in_thousands(text.removesuffix("Wh"))
+
+
+def parse_power(text: str) -> float:
+    """Read a power in watts: "11kW", "3680W".
+
+    Raises:
+        ValueError: *text* is no power.
+    """
+    if not _POWER.fullmatch(text):
+        raise ValueError(_expected("a power such as '11kW' or '3680W'", text))
+    return _in_thousands(text.removesuffix("W"))
+
+
 def duration_text(seconds: float) -> str:
     """Write *seconds* so that `parse_duration` reads the same float."""
     whole = round(seconds * 1000)
@@ -81,14 +108,26 @@ def share_text(share: float) -> str:
 
 
 def rate_text(per_second: float) -> str:
-    """Write *per_second* in the unit that reads shortest, so that `parse_rate` reads the same float."""
-    candidates = [f"{_plain(per_second)}/s"]
-    for unit in ("s", "m", "h"):
-        size = _PER_SECOND[unit]
+    """Write *per_second* so that `parse_rate` reads the same float, in the unit that reads shortest.
+
+    Days are for what no other unit writes in short.
+    """
+    candidates = []
+    for unit, size in _PER_SECOND.items():
         number = f"{per_second * size:.10g}"
-        if "e" not in number and parse_rate(f"{number}/{unit}") == per_second:
+        if "e" not in number and parse_rate(f"{number}/{unit}") == per_second and not (unit == "d" and candidates):
             candidates.append(f"{number}/{unit}")
-    return min(candidates, key=len)
+    return min(candidates or [f"{_plain(per_second)}/s"], key=len)
+
+
+def energy_text(watt_hours: float) -> str:
+    """Write *watt_hours* so that `parse_energy` reads the same float."""
+    return f"{_thousands(watt_hours)}Wh"
+
+
+def power_text(watts: float) -> str:
+    """Write *watts* so that `parse_power` reads the same float."""
+    return f"{_thousands(watts)}W"
 
 
 def format_duration(seconds: float) -> str:
@@ -135,6 +174,15 @@ def shown(text: str, longest: int = 60) -> str:
 def _expected(what: str, text: str) -> str:
     missing = "; the unit is missing" if _BARE.fullmatch(text) else ""
     return f"expected {what}, got {shown(text)}{missing}"
+
+
+def _in_thousands(text: str) -> float:
+    return float(Fraction(text[:-1]) * 1000) if text.endswith("k") else float(Fraction(text))
+
+
+def _thousands(number: float) -> str:
+    """Write a number with a 'k' from 1000 on; its decimal point moves, so nothing is rounded."""
+    return f"{_plain(Fraction(repr(number)) / 1000)}k" if number >= 1000 else _plain(number)
 
 
 def _plain(number: float | Fraction) -> str:

@@ -37,7 +37,9 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
         units.parse_duration(text)
 
 
-@pytest.mark.parametrize("read", [units.parse_duration, units.parse_share, units.parse_rate])
+@pytest.mark.parametrize(
+    "read", [units.parse_duration, units.parse_share, units.parse_rate, units.parse_energy, units.parse_power]
+)
 def test_a_bare_number_is_said_to_lack_its_unit(read: object) -> None:
     assert callable(read)
 
@@ -68,6 +70,30 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
         units.parse_rate(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "watt_hours"), [("8kWh", 8000.0), ("500Wh", 500.0), ("0.1kWh", 100.0), ("7.77kWh", 7770.0), ("0Wh", 0.0)]
+)
+def test_an_energy_is_read_in_watt_hours(text: str, watt_hours: float) -> None:
+    assert units.parse_energy(text) == watt_hours
+
+
+@pytest.mark.parametrize("text", ["8kW", "8 kWh", "8KWh", "-8kWh", "kWh", "8MWh", "1e3Wh"])
+def test_what_is_no_energy_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected an energy such as '8kWh' or '500Wh', got "):
+        units.parse_energy(text)
+
+
+@pytest.mark.parametrize(("text", "watts"), [("11kW", 11000.0), ("3680W", 3680.0), ("7.4kW", 7400.0)])
+def test_a_power_is_read_in_watts(text: str, watts: float) -> None:
+    assert units.parse_power(text) == watts
+
+
+@pytest.mark.parametrize("text", ["11kWh", "11 kW", "11kw", "-1W", "W", "32A"])
+def test_what_is_no_power_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected a power such as '11kW' or '3680W', got "):
+        units.parse_power(text)
+
+
 @STEADY
 @given(st.floats(0, 1e9, allow_subnormal=False).filter(lambda x: x == 0 or x > 1e-9))
 def test_a_duration_written_reads_back_the_same(seconds: float) -> None:
@@ -90,13 +116,33 @@ def test_a_share_written_reads_back_the_same(share: float) -> None:
 
 
 @STEADY
-@given(st.floats(1e-4, 1e6) | st.integers(0, 10**6).map(lambda n: n / 3600))
+@given(st.floats(1e-15, 1e6) | st.integers(0, 10**6).map(lambda n: n / 3600))
 def test_a_rate_written_reads_back_the_same(rate: float) -> None:
     assert units.parse_rate(units.rate_text(rate)) == rate
 
 
+@STEADY
+@given(st.floats(1e-6, 1e9) | st.integers(0, 10**6).map(float))
+def test_an_energy_and_a_power_written_read_back_the_same(number: float) -> None:
+    assert units.parse_energy(units.energy_text(number)) == number
+    assert units.parse_power(units.power_text(number)) == number
+
+
+@pytest.mark.parametrize(("watts", "text"), [(11000.0, "11kW"), (999.5, "999.5W"), (3680.0, "3.68kW"), (0.0, "0W")])
+def test_a_power_is_written_in_kilowatts_from_one_on(watts: float, text: str) -> None:
+    assert units.power_text(watts) == text
+
+
 @pytest.mark.parametrize(
-    ("rate", "text"), [(200.0, "200/s"), (0.5 / 3600, "0.5/h"), (1.0, "1/s"), (1 / 60, "1/m"), (0.0, "0/s")]
+    ("rate", "text"),
+    [
+        (200.0, "200/s"),
+        (0.5 / 3600, "0.5/h"),
+        (0.1 / 86400, "0.1/d"),
+        (1.0, "1/s"),
+        (1 / 60, "1/m"),
+        (0.0, "0/s"),
+    ],
 )
 def test_a_rate_is_written_in_its_shortest_unit(rate: float, text: str) -> None:
     assert units.rate_text(rate) == text

@@ -112,7 +112,7 @@ def rate_text(per_second: float) -> str:
 
     Days are for what no other unit writes in short.
     """
-    candidates = []
+    candidates: list[str] = []
     for unit, size in _PER_SECOND.items():
         number = f"{per_second * size:.10g}"
         if "e" not in number and parse_rate(f"{number}/{unit}") == per_second and not (unit == "d" and candidates):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -31,6 +31,10 @@ _MOST_ANSWERS_AT_A_TIME: Final = 32
 State = Literal["", "booting", "online", "backing_off"]
 
 
+class NotSent(Exception):
+    """A call that is kept could not be sent now: the charge point is not online any more."""
+
+
 class ChargePoint:
     """A simulated charge point. `live` is its life; everything else serves its dialect's behaviours."""
 
@@ -40,9 +44,12 @@ class ChargePoint:
         "_doing",
         "_linked_at_stop",
         "_living",
+        "_nursery",
         "_online_since",
+        "_rebooting",
         "_rpc",
         "_state",
+        "_tasks",
         "_turn",
         "connections",
         "context",
@@ -112,6 +119,9 @@ class ChargePoint:
         self._linked_at_stop = False
         self._doing: trio.CancelScope | None = None
         self._living: trio.CancelScope | None = None
+        self._nursery: trio.Nursery | None = None
+        self._tasks: set[trio.CancelScope] | None = None
+        self._rebooting: tuple[float, bool] | None = None
         self._answering = 0
 
     # What a connector asks of it (link.transport.ConnectRequest).
@@ -151,10 +161,35 @@ class ChargePoint:
         self.living_since = self.context.clock.elapsed if since is None else since
         try:
             async with trio.open_nursery() as nursery:
+                self._nursery = nursery
                 nursery.start_soon(self._do_for_life)
                 await self._keep_connected()
         finally:
+            self._nursery = None
             self._enter("")
+
+    def spawn(self, task: Callable[..., Awaitable[None]], *args: object) -> None:
+        """Run *task* in the background until `stop`, across connections; it never raises."""
+        if self._nursery is not None and not self.stopping:
+            self._nursery.start_soon(self._run_until_stop, task, args)
+
+    async def _run_until_stop(self, task: Callable[..., Awaitable[None]], args: tuple[object, ...]) -> None:
+        if self.stopping:
+            return
+        if self._tasks is None:
+            self._tasks = set()
+        with trio.CancelScope() as scope:
+            self._tasks.add(scope)
+            try:
+                await task(*args)
+            finally:
+                self._tasks.discard(scope)
+
+    def reboot(self, seconds: float, *, abrupt: bool = False) -> None:
+        """Hang up, be away for *seconds* and connect again; *abrupt* is without a closing handshake."""
+        self._rebooting = seconds, abrupt
+        if self._doing is not None:
+            self._doing.cancel()
 
     def stop(self) -> None:
         """Let nothing more fall due; the open call is awaited, then the connection is closed."""
@@ -162,7 +197,7 @@ class ChargePoint:
             ended_at = self.context.ended_at
             self.stopped_at = self.context.clock.elapsed if ended_at is None else ended_at
             self._linked_at_stop = self.linked
-        for scope in (self._living, self._doing):
+        for scope in (self._living, self._doing, *(self._tasks or ())):
             if scope is not None:
                 scope.cancel()
 
@@ -175,6 +210,16 @@ class ChargePoint:
     def stopping(self) -> bool:
         """Whether `stop` was called."""
         return self.stopped_at is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing falls due any more: the run ends, or the charge point stops."""
+        return self._over_at is not None
+
+    @property
+    def online_since(self) -> float:
+        """When the charge point last came online, in seconds of the run."""
+        return self._online_since
 
     @property
     def _over_at(self) -> float | None:
@@ -197,6 +242,12 @@ class ChargePoint:
         backoff = self.settings.reconnect
         failures = 0
         while not self.stopping:
+            if self._rebooting is not None:
+                away, self._rebooting, failures = self._rebooting[0], None, 0
+                self._enter("booting")
+                with trio.CancelScope() as self._doing:
+                    await self.context.sleep_until(self.context.clock.elapsed + away)
+                continue
             async with trio.open_nursery() as nursery:
                 try:
                     await self._connection(nursery)
@@ -206,6 +257,8 @@ class ChargePoint:
                 nursery.cancel_scope.cancel()
             if self.stopping:
                 return
+            if self._rebooting is not None:
+                continue
             # A CSMS that closes what it just opened must see a growing wait too.
             lasted = self._state == "online" and self.context.clock.elapsed - self._online_since >= backoff.first
             failures = 1 if lasted else failures + 1
@@ -224,17 +277,28 @@ class ChargePoint:
                 await self.dialect.connected(self)
         if link is None:
             return
-        if link.lost is None:
+        abrupt = self._rebooting is not None and self._rebooting[1]
+        if link.lost is None and not abrupt:
             await self._turn.acquire()  # the open call, of whichever behaviour, has its answer first
             self._turn.release()
+            await self._say_last_words()
         self.link = None
         if link.lost is None:
             self.context.recorder.counters["connections.closed"] += 1
-            await link.transport.aclose()
+            if abrupt:
+                link.fail_open_call("connection_lost the charge point lost its power, or was reset")
+                await link.transport.abort()
+            else:
+                await link.transport.aclose()
         else:
             count_lost(self.context, self.identity, link.lost)
             await link.transport.abort()
         self.context.connections -= 1
+
+    async def _say_last_words(self) -> None:
+        """Let a charge point that is taken offline by the plan, in the middle of the run, end what it has begun."""
+        if self.stopping and self.context.ended_at is None and self.dialect.leaving is not None:
+            await self.dialect.leaving(self)
 
     async def _connect(self, nursery: trio.Nursery) -> Link | None:
         recorder = self.context.recorder
@@ -275,6 +339,8 @@ class ChargePoint:
 
         def stray(stray: Stray, text: str | bytes) -> None:
             count_stray(self.context, self.identity, stray, text)
+            if stray.kind == "late" and isinstance(text, str):
+                self.dialect.late(self, text)
 
         await link.read(asked, stray)
         if self._doing is not None:
@@ -305,6 +371,8 @@ class ChargePoint:
         tag_class: str = "",
         expected: Callable[[Any], bool] | None = None,
         allowed: Callable[[ChargePoint], bool] | None = None,
+        kept: bool = False,
+        last_words: bool = False,
     ) -> Any:
         """Send a request that fell due at *due* (seconds of the run), wait for the answer, count and time it.
 
@@ -315,35 +383,42 @@ class ChargePoint:
             tag_class: counts it under a class of tags as well.
             expected: whether the answer is the one that was expected.
             allowed: asked when it is this call's turn; False means the charge point may not send it now.
+            kept: whoever calls keeps what is not sent, and accounts for it (`leave_unsent`) when it never is.
+            last_words: it is sent although nothing falls due any more.
 
         Returns:
             The answer's Struct.
 
         Raises:
             CallFailed: no valid answer, or not sent at all (cause "skipped_offline").
+            NotSent: not sent, of a call that is kept; nothing is counted.
         """
         context = self.context
         if self._over_at is not None and due > self._over_at:
             await trio.sleep_forever()  # not due any more; the end of this task comes soon
         series = context.recorder.series(context.stage_at(due), action.name, tag_class)
-        series.planned += 1
+        series.planned += not kept
         try:
             if self._turn.locked():
                 await self._turn.acquire()
             else:  # mostly; without the checkpoint that would cost a pass through the scheduler
                 await trio.lowlevel.checkpoint_if_cancelled()
                 self._turn.acquire_nowait()
-            if self._over_at is not None:
+            if self._over_at is not None and not last_words:
                 self._turn.release()
                 await trio.sleep_forever()
         except trio.Cancelled:
-            self._never_sent(series, due)
+            if not kept:
+                self._never_sent(series, due)
             raise
         try:
             link = self.link
             if link is None or link.lost is not None or (allowed is not None and not allowed(self)):
+                if kept:
+                    raise NotSent
                 series.skipped_offline += 1
                 raise CallFailed("skipped_offline", "not online", at=self.context.clock.elapsed)
+            series.planned += kept
             return await send_call(
                 context,
                 link,

@@ -91,6 +91,12 @@ class Context:
         """The most charge points that were online at a time since it was last asked for."""
         self.connections = 0
         """Connections open or being opened."""
+        self.charging = 0
+        """Transactions that are in progress."""
+        self.open_transactions: list[int] = []
+        """Ids of the transactions that were open at the end, of charge points that are accounted for."""
+        self.connectors_freed = 0
+        """How often a connector has become available: what tells that a search for a free one may succeed."""
         self.open_calls = 0
         """Calls that are sent and not ended."""
         self.ended_at: float | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from loadsim.charge_point.arrival import Arrival
 from loadsim.ocpp.action import Action
 
 if TYPE_CHECKING:
@@ -44,3 +45,13 @@ class Dialect:
     answers: Callable[[ChargePoint], bool]
     """Whether a charge point answers the CSMS's calls at all now."""
     commands: Mapping[str, Command] = field(default_factory=dict)
+    refuses: Callable[[ChargePoint, str], str | None] = lambda charge_point, action: None
+    """The CALLERROR code with which a charge point answers an action that its fleet has switched off."""
+    arrive: Callable[[ChargePoint, Arrival], bool] = lambda charge_point, arrival: False
+    """Has a driver begin a charging session; False where no connector is free."""
+    leaving: Behaviour | None = None
+    """What a charge point still says before it hangs up for good, its open transactions' stops among it."""
+    settle: Callable[[ChargePoint], None] = lambda charge_point: None
+    """Accounts for what is left when the charge point will never be online again."""
+    late: Callable[[ChargePoint, str], None] = lambda charge_point, text: None
+    """Takes in the text of an answer that came after its call had ended."""

@@ -114,7 +114,7 @@ class HardwareSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     faults: float = 0.0
     fault_lasts: Distribution = uniform(60.0, 600.0)
-    codes: dict[str, float] = {}
+    codes: dict[str, float] = msgspec.field(default_factory=lambda: {"OtherError": 1.0})
     power_losses: float = 0.0
     power_loss_lasts: Distribution = uniform(30.0, 300.0)
     ev_disconnects: float = 0.0

@@ -40,3 +40,8 @@ class TagPool:
         """Draw a class by its share, then one of its tags; always two draws."""
         pool = self._classes[draws.choice(self._cumulative)]
         return DrawnTag(pool.tag(draws.below(pool.count)), pool.name, pool.expect)
+
+    def draw_from(self, tag_class: str, draws: Draws) -> str:
+        """Draw one of the tags of *tag_class*; one draw."""
+        pool = next(pool for pool in self._classes if pool.name == tag_class)
+        return pool.tag(draws.below(pool.count))

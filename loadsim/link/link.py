@@ -19,14 +19,18 @@ from loadsim.ocpp.rpc import Answered, Asked, AskedBadly, Rpc, Spoilt, Stray
 
 
 class CallFailed(Exception):
-    """A call ended without a valid answer; *frame* is what came instead, where something came."""
+    """A call ended without a valid answer; *frame* is what came instead, where something came.
 
-    def __init__(self, cause: str, detail: str, *, at: float, frame: str = "") -> None:
+    *message_id* is the call's, which an answer that comes too late will have.
+    """
+
+    def __init__(self, cause: str, detail: str, *, at: float, frame: str = "", message_id: str = "") -> None:
         super().__init__(f"{cause}: {detail}")
         self.cause = cause
         self.detail = detail
         self.at = at
         self.frame = frame
+        self.message_id = message_id
 
 
 class _OpenCall:
@@ -105,13 +109,13 @@ class Link:
         if not waiting.sent:  # part of the text may be out: nothing can follow it
             self.lost = self.lost or ConnectionLost(reason="a message could not be sent to its end")
             await self._transport.abort()
-        return self._outcome(waiting, timeout)
+        return self._outcome(waiting, timeout, message_id)
 
-    def _outcome(self, waiting: _OpenCall, timeout: float) -> tuple[msgspec.Raw, float, str]:
+    def _outcome(self, waiting: _OpenCall, timeout: float, message_id: str) -> tuple[msgspec.Raw, float, str]:
         answer = waiting.answer
         if answer is None:
             cause, _, detail = (waiting.failure or f"timeout no answer within {timeout:g} s").partition(" ")
-            raise CallFailed(cause, detail, at=trio.current_time())
+            raise CallFailed(cause, detail, at=trio.current_time(), message_id=message_id)
         at, text = waiting.answered_at, waiting.text
         if isinstance(answer, Spoilt):
             raise CallFailed("malformed", answer.reason, at=at, frame=text)

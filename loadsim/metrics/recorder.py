@@ -23,6 +23,7 @@ class Recorder:
         self.connect: list[float] = []
         self.handshake: list[float] = []
         self.gc_pause: list[float] = []
+        self._times: dict[str, list[float]] = {}
         self._series: dict[CallKey, CallSeries] = {}
         self._examples: list[Example] = []
         self._examples_seen: Counter[tuple[str, str]] = Counter()
@@ -34,6 +35,13 @@ class Recorder:
         if series is None:
             series = self._series[key] = CallSeries()
         return series
+
+    def time(self, name: str) -> list[float]:
+        """Return where seconds are appended to the histogram *name* of the catalogue."""
+        samples = self._times.get(name)
+        if samples is None:
+            samples = self._times[name] = []
+        return samples
 
     def example(
         self, at: float, charge_point: str, what: str, cause: str, detail: str, frame: str | bytes = ""
@@ -60,8 +68,8 @@ class Recorder:
     ) -> Snapshot:
         """Close the interval: return its numbers and begin the next."""
         times = {}
-        for name in ("lateness", "connect", "handshake", "gc_pause"):
-            samples: list[float] = getattr(self, name)
+        of_its_own = {name: getattr(self, name) for name in ("lateness", "connect", "handshake", "gc_pause")}
+        for name, samples in (*of_its_own.items(), *self._times.items()):
             if samples:
                 times[name] = Histogram.of(samples).sparse()
                 samples.clear()

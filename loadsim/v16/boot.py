@@ -24,7 +24,7 @@ async def boot(charge_point: ChargePoint) -> None:
     jitter = charge_point.draws(f"boot {charge_point.connections}")
     tries = 0
     if clock.elapsed < memory.boot_due:  # the interval that an earlier answer named holds on this connection too
-        await memory.retry_alarm.sleep_until(clock.trio_time(memory.boot_due))
+        await memory.alarm.sleep_until(clock.trio_time(memory.boot_due))
     while not is_accepted(charge_point):
         tries += 1
         own_choice = wait_before_try(charge_point.settings.reconnect, tries, jitter.uniform())
@@ -35,7 +35,7 @@ async def boot(charge_point: ChargePoint) -> None:
         if is_accepted(charge_point):
             return
         due = clock.elapsed + (interval if interval > 0 else own_choice)
-        await memory.retry_alarm.sleep_until(clock.trio_time(due))
+        await memory.alarm.sleep_until(clock.trio_time(due))
 
 
 async def send_boot(charge_point: ChargePoint, due: float) -> int:
@@ -62,7 +62,7 @@ async def send_boot(charge_point: ChargePoint, due: float) -> int:
 
 async def boot_when_triggered(charge_point: ChargePoint) -> None:
     """Boot now instead of at the interval's end: the wait for it ends, and `boot` goes on."""
-    memory_of(charge_point).retry_alarm.ring()
+    memory_of(charge_point).alarm.ring()
     await trio.lowlevel.checkpoint()
 
 

@@ -75,7 +75,7 @@ def _quiet_until(charge_point: ChargePoint) -> float:
 
 async def _rang(charge_point: ChargePoint, at: float) -> bool:
     """Sleep until *at*; tell whether a ChangeConfiguration of the interval ended the sleep."""
-    rang = await memory_of(charge_point).heartbeat_alarm.sleep_until(at)
+    rang = await memory_of(charge_point).alarm.sleep_until(at)
     if not rang:
         charge_point.context.recorder.lateness.append(trio.current_time() - at)
     return rang

@@ -1,13 +1,24 @@
-"""What a charge point of OCPP 1.6 remembers from one connection to the next."""
+"""What a charge point of OCPP 1.6 remembers from one connection to the next.
+
+Thousands of idle charge points have one each: what only few ever need is None until then.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from loadsim.charge_point.alarm import Alarm
+from loadsim.charge_point.outbox import Outbox
+from loadsim.v16.connectors import Connector, Transaction
 
 if TYPE_CHECKING:
     from loadsim.charge_point.charge_point import ChargePoint
+    from loadsim.v16.authorization import KnownTags
+    from loadsim.v16.certificates import Certificates
+    from loadsim.v16.charging_profiles import ChargingProfiles
+    from loadsim.v16.firmware import FirmwareState
+    from loadsim.v16.reservations import Reservations
+    from loadsim.v16.transactions import StartMessage
 
 OWN_HEARTBEAT_INTERVAL: Final = 300.0
 """Seconds; what a charge point chooses where the CSMS says 0 and leaves it the choice (section 4.2)."""
@@ -17,22 +28,80 @@ LONGEST_INTERVAL: Final = 2**31 - 1
 
 
 class Memory:
-    """Registration and heartbeat interval (seconds), and the waits that a call from the CSMS may end."""
+    """Registration and heartbeat interval (seconds), the connectors, and what waits to be sent.
 
-    __slots__ = ("boot_due", "booted", "heartbeat_alarm", "heartbeat_interval", "registration", "retry_alarm")
+    *alarm* is the wait for the next boot or the next beat, which a call from the CSMS may end. *changed* are
+    values of configuration keys that differ from the fleet's.
+    """
+
+    __slots__ = (
+        "alarm",
+        "boot_due",
+        "booted",
+        "certificates",
+        "changed",
+        "connectors",
+        "firmware",
+        "heartbeat_interval",
+        "known_tags",
+        "late_starts",
+        "outbox",
+        "profiles",
+        "registration",
+        "reservations",
+        "sending",
+        "transactions",
+        "unsettled",
+    )
 
     def __init__(self) -> None:
         self.registration: Literal["", "Accepted", "Pending", "Rejected"] = ""
         self.heartbeat_interval = OWN_HEARTBEAT_INTERVAL
         self.boot_due = 0.0  # in seconds of the run: not before, says the last answer that did not accept
-        self.booted = False  # ever accepted; registration is lost by a boot on reconnect
-        self.heartbeat_alarm = Alarm()
-        self.retry_alarm = Alarm()
+        self.booted = False  # ever accepted; registration is lost by a reboot
+        self.alarm = Alarm()
+        self.changed: dict[str, str] | None = None
+        self.connectors: dict[int, Connector] = _NONE_YET
+        self.outbox: Outbox | None = None
+        self.sending: Alarm | None = None  # of the task that empties the outbox
+        self.transactions = 0  # begun so far
+        self.unsettled: set[Transaction] | None = None  # of which it is not yet known what has become
+        self.late_starts: dict[str, StartMessage] | None = None  # by the id of a try that had no answer
+        self.known_tags: KnownTags | None = None
+        self.reservations: Reservations | None = None
+        self.profiles: ChargingProfiles | None = None
+        self.firmware: FirmwareState | None = None
+        self.certificates: Certificates | None = None
+
+    def ring(self, connector_id: int | None = None) -> None:
+        """Have the charging session of a connector, or of all (None), look again at what it may do."""
+        for connector in self.connectors.values():
+            if connector.session is not None and connector_id in (None, 0, connector.id):
+                connector.session.alarm.ring()
+
+
+# One for all that have none of their own; `connector_of` replaces it before the first entry.
+_NONE_YET: Final[dict[int, Connector]] = {}
 
 
 def memory_of(charge_point: ChargePoint) -> Memory:
     """Return the charge point's memory, typed."""
     return cast("Memory", charge_point.memory)
+
+
+def connector_of(charge_point: ChargePoint, connector_id: int) -> Connector:
+    """Return connector *connector_id* (0: the charge point itself), made if nothing happened to it yet.
+
+    Its energy meter begins somewhere, as that of a charge point that has been in use does.
+    """
+    memory = memory_of(charge_point)
+    connector = memory.connectors.get(connector_id)
+    if connector is None:
+        if memory.connectors is _NONE_YET:
+            memory.connectors = {}
+        register = float(charge_point.draws(f"meter {connector_id}").below(1_000_000))
+        connector = memory.connectors[connector_id] = Connector(connector_id, register)
+    return connector
 
 
 def is_accepted(charge_point: ChargePoint) -> bool:

@@ -1,0 +1,117 @@
+"""Emptying the outbox: one message after the other, transaction messages until they are delivered or given up.
+
+OCPP 1.6, sections 3.7 and 3.7.1: what is about transactions is sent in the order of its events, also after hours
+without a connection, and tried again when the CSMS fails to process it. A connection that breaks is no failure
+of that kind: the message is sent again on the next one.
+
+How long a message waited for a connection is no part of its response time, which begins when it could be sent:
+it is measured apart (``outbox_wait``), and so is every message that was given up.
+"""
+
+from __future__ import annotations
+
+from loadsim.charge_point.alarm import Alarm
+from loadsim.charge_point.charge_point import ChargePoint, NotSent
+from loadsim.charge_point.outbox import Message, Outbox
+from loadsim.link.link import CallFailed
+from loadsim.v16.configuration import integer
+from loadsim.v16.memory import is_accepted, memory_of
+
+
+def outbox_of(charge_point: ChargePoint) -> Outbox:
+    """Return the charge point's outbox, made if there was nothing to say yet."""
+    memory = memory_of(charge_point)
+    if memory.outbox is None:
+        memory.outbox = Outbox()
+    return memory.outbox
+
+
+def put(charge_point: ChargePoint, message: Message) -> None:
+    """Have *message* sent when it is its turn; nobody waits for it."""
+    if not message.kept and not can_send(charge_point):
+        leave(charge_point, message)
+        return
+    outbox_of(charge_point).put(message)
+    resume_sending(charge_point)
+
+
+def resume_sending(charge_point: ChargePoint) -> None:
+    """Go on with what is in the outbox, if the charge point is online."""
+    memory = memory_of(charge_point)
+    if memory.sending is not None:
+        memory.sending.ring()
+    elif memory.outbox and can_send(charge_point):
+        memory.sending = Alarm()
+        charge_point.spawn(_empty, charge_point)
+
+
+def can_send(charge_point: ChargePoint) -> bool:
+    """Tell whether there is a connection on which the charge point may say what it likes."""
+    return charge_point.linked and is_accepted(charge_point)
+
+
+async def send_all(charge_point: ChargePoint, alarm: Alarm, *, last_words: bool = False) -> None:
+    """Send all that is in the outbox, also what is added meanwhile, as long as the connection holds.
+
+    *alarm* ends its waits. *last_words* go out although the charge point stops; they are tried once.
+    """
+    outbox, clock = outbox_of(charge_point), charge_point.context.clock
+    while outbox and can_send(charge_point):
+        message = outbox.next(clock.elapsed)
+        if message is not None:
+            await _send(charge_point, outbox, message, last_words=last_words)
+        elif last_words:
+            return
+        else:
+            await alarm.sleep_until(clock.trio_time(outbox.next_at()))
+    for message in outbox.drop_others():
+        leave(charge_point, message)
+
+
+async def _empty(charge_point: ChargePoint) -> None:
+    memory = memory_of(charge_point)
+    assert memory.sending is not None
+    try:
+        await send_all(charge_point, memory.sending)
+    finally:
+        memory.sending = None
+
+
+async def _send(charge_point: ChargePoint, outbox: Outbox, message: Message, *, last_words: bool) -> None:
+    context = charge_point.context
+    due = message.due
+    if message.kept:
+        due = max(due, message.ready, charge_point.online_since)
+    try:
+        response = await charge_point.call(
+            message.action,
+            message.request(),
+            due=due,
+            tag_class=message.tag_class,
+            expected=message.expected,
+            allowed=is_accepted,
+            kept=True,
+            last_words=last_words,
+        )
+    except NotSent:
+        return  # it stays where it is; without a connection `send_all` ends
+    except CallFailed as failed:
+        message.unanswered(failed.message_id)
+        if failed.cause == "open_at_end" or last_words:
+            outbox.remove(message)  # counted as what it is; there is no time to try again
+        elif failed.cause != "connection_lost" or not message.kept:
+            attempts = integer(charge_point, "TransactionMessageAttempts")
+            interval = integer(charge_point, "TransactionMessageRetryInterval")
+            if outbox.failed(message, context.clock.elapsed, attempts=attempts, interval=interval) and message.kept:
+                context.recorder.counters[f"outbox.given_up.{message.action.name}"] += 1
+                message.given_up()
+        return
+    if message.kept and not message.attempts and due > message.due:
+        context.recorder.time("outbox_wait").append(due - message.due)
+    outbox.remove(message)
+    message.delivered(response)
+
+
+def leave(charge_point: ChargePoint, message: Message) -> None:
+    """Count a message that fell due and is never sent."""
+    charge_point.leave_unsent(message.action, [message.due], message.tag_class)

@@ -7,6 +7,6 @@ from types import MappingProxyType
 from typing import Final
 
 from loadsim.charge_point.dialect import Command
-from loadsim.v16.commands import core
+from loadsim.v16.commands import core, smart_charging
 
-COMMANDS: Final[Mapping[str, Command]] = MappingProxyType({**core.COMMANDS})
+COMMANDS: Final[Mapping[str, Command]] = MappingProxyType({**core.COMMANDS, **smart_charging.COMMANDS})

@@ -5,7 +5,7 @@ The plan is what a worker gets (as msgpack). It can hold secrets, so it is never
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -110,13 +110,57 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return f"Target({self.shown_url!r})"
 
 
+class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls from the embedded CSMS to its charge points, of one kind. Seconds from the run's start, and per second.
+
+    Exactly one of these says when. *at*: once, to the *share* of the charge points known by then that the seed
+    chooses, spread evenly over *over*. *rate*: so many in all, each to a charge point drawn among those that it
+    suits. *each*: so many of each charge point. *on*: when a connector reports this status, or at ``boot``, which
+    is an accepted boot; *after* it by a uniform draw, if it still holds then.
+
+    *payload* is what is given of the request, the rest is filled in (``loadsim.v16.orders``), id tags from *tags*.
+    *to* is a glob of identities. *begin* and *end* bound the moments at which calls fall due.
+    """
+
+    name: str
+    send: str
+    payload: dict[str, Any] = {}
+    to: str = "*"
+    at: float | None = None
+    share: float = 1.0
+    over: float = 0.0
+    rate: float | None = None
+    each: float | None = None
+    spacing: Literal["poisson", "even"] = "poisson"
+    on: str | None = None
+    after: tuple[float, float] = (0.0, 0.0)
+    begin: float = 0.0
+    end: float | None = None
+    tags: tuple[TagClass, ...] = ()
+    timeout: float = 30.0
+
+
+ON_BOOT: Final = "boot"
+"""The value of `PlannedCall.on` that is no status of a connector."""
+
+
+def follow_up_remote_start(tags: tuple[TagClass, ...], *, name: str = "remote starts") -> PlannedCall:
+    """Return the call by which a driver's app starts a session: whoever has plugged in and waits gets started.
+
+    A driver with a card is Preparing for a moment, too, hence the wait.
+    """
+    return PlannedCall(name=name, send="RemoteStartTransaction", on="Preparing", after=(1.0, 3.0), tags=tags)
+
+
 class EmbeddedCsms(msgspec.Struct, frozen=True, kw_only=True):
     """How the embedded CSMS behaves. Seconds and shares.
 
     *boot_status* are the answers to an identity's first, second, ... boot, the last one for all that follow.
     *latency* is before every answer: one value, or low and high of a uniform draw. *reject* is the share of
     Authorize answered Blocked although the tag is good. *tags* is accept-all when None, else what each tag
-    is answered (unknown tags: Invalid).
+    is answered (unknown tags: Invalid). *parents* are parentIdTags by tag; *expiries* by tag, RFC 3339, are when
+    an accepted one becomes Expired. *concurrent_tx*: StartTransaction with a tag that has an open transaction
+    already is answered ConcurrentTx. *calls* are what it asks of its charge points by itself.
     """
 
     interval: int = 300
@@ -124,6 +168,10 @@ class EmbeddedCsms(msgspec.Struct, frozen=True, kw_only=True):
     latency: tuple[float, float] = (0.0, 0.0)
     reject: float = 0.0
     tags: dict[str, str] | None = None
+    parents: dict[str, str] = {}
+    expiries: dict[str, str] = {}
+    concurrent_tx: bool = False
+    calls: tuple[PlannedCall, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from loadsim.scenario.files import read_file, read_password
-from loadsim.scenario.model import AuthModel, CsmsModel
+from loadsim.scenario.model_csms import AuthModel, CsmsModel
 from loadsim.scenario.patterns import only_id
 from loadsim.scenario.places import Places
 from loadsim.units import shown

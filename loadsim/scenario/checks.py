@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from loadsim.metrics.thresholds import ThresholdSyntaxError, parse
+from loadsim.scenario.check_sessions import (
+    ConfigurationProblem,
+    check_fleet,
+    check_session_kinds,
+    check_stage_sessions,
+    check_tag_shares,
+)
 from loadsim.scenario.check_target import check_csms
 from loadsim.scenario.files import read_identities, read_tags
-from loadsim.scenario.model import EVERY, MOST_CHARGE_POINTS, FleetModel, ScenarioModel, StageModel, TagClassModel
-from loadsim.scenario.model_fields import Amount
+from loadsim.scenario.model import MOST_CHARGE_POINTS, FleetModel, ScenarioModel, StageModel, TagClassModel
+from loadsim.scenario.model_fields import EVERY, Amount
 from loadsim.scenario.patterns import id_problem, only_id, placeholders, tag_problem
 from loadsim.scenario.places import KeyPath, Places, unknown
 from loadsim.scenario.plan import Identity
@@ -38,12 +44,14 @@ def check(
     path: Path,
     kept: list[int],
     actions: Collection[str],
+    configuration: ConfigurationProblem | None,
     found: Found,
 ) -> None:
     """Report what is wrong between the keys of *model*, whose stages are those numbered *kept* in the file."""
     folder = path.parent
     _check_tag_classes(model, places, folder, found)
-    counts = _check_fleets(model, places, folder, found)
+    counts = _check_fleets(model, places, folder, configuration, found)
+    check_session_kinds(model, places, tag_class_names(places))
     if model.csms is not None:
         found.password = check_csms(model.csms, places, folder)
     _check_users(model, places, found)
@@ -88,7 +96,9 @@ def _check_tag_classes(model: ScenarioModel, places: Places, folder: Path, found
     _check_collisions(places, "id_tags", "id tag", _all_tags(model.id_tags, places, found), str.casefold)
 
 
-def _check_fleets(model: ScenarioModel, places: Places, folder: Path, found: Found) -> dict[str, int]:
+def _check_fleets(
+    model: ScenarioModel, places: Places, folder: Path, configuration: ConfigurationProblem | None, found: Found
+) -> dict[str, int]:
     """Check the fleets; return the number of charge points of those where it is known."""
     if not model.fleets and not places.keys("fleets") and not places.broken("fleets"):
         places.report(("fleets",), "expected at least one fleet, such as demo: {count: 10}")
@@ -98,7 +108,9 @@ def _check_fleets(model: ScenarioModel, places: Places, folder: Path, found: Fou
         longest = _check_ids(places, folder, name, fleet, found)
         counts |= _fleet_count(places, name, fleet, found)
         _check_serials(places, path, fleet, longest)
-        _check_shares(model, places, path, fleet)
+        if fleet.tags is not None:
+            check_tag_shares(places, (*path, "tags"), fleet.tags, tag_class_names(places))
+        check_fleet(model, places, name, configuration)
         reconnect = fleet.reconnect
         if reconnect is not None and (reconnect.first or 5.0) > (reconnect.max or 300.0):
             places.report((*path, "reconnect"), "expected 'first' to be at most 'max'", key=True)
@@ -187,18 +199,6 @@ def _check_serials(places: Places, path: KeyPath, fleet: FleetModel, longest: in
             )
 
 
-def _check_shares(model: ScenarioModel, places: Places, path: KeyPath, fleet: FleetModel) -> None:
-    if fleet.tags is None:
-        return
-    classes = tag_class_names(model, places)
-    for name in fleet.tags:
-        if name not in classes:
-            places.report((*path, "tags", name), unknown("tag class", name, classes), key=True)
-    total = math.fsum(fleet.tags.values())
-    if not math.isclose(total, 1.0, abs_tol=1e-9) and not places.broken(*path, "tags"):
-        places.report((*path, "tags"), f"expected shares of 100% in all, got {total * 100:.6g}%", key=True)
-
-
 def _check_users(model: ScenarioModel, places: Places, found: Found) -> None:
     """Refuse a colon in an identity that becomes a user name (RFC 7617, section 2), and a user without password."""
     auth = model.csms.auth if model.csms is not None else None
@@ -245,9 +245,11 @@ def _check_stages(model: ScenarioModel, places: Places, kept: list[int], counts:
         path: KeyPath = ("stages", index)
         if stage.duration == 0 and not stage.jump:
             places.report((*path, "for"), "a stage of 0s cannot ramp; give it time, or jump: true")
-        if stage.jump and stage.online is None and not places.broken(*path, "online"):
-            places.report((*path, "jump"), "nothing to jump to; give 'online' too", key=True)
+        wrong = places.broken(*path, "online") or places.broken(*path, "sessions")
+        if stage.jump and stage.online is None and stage.sessions is None and not wrong:
+            places.report((*path, "jump"), "nothing to jump to; give 'online' or 'sessions' too", key=True)
         _check_online(places, path, stage, fleets, counts)
+        check_stage_sessions(places, path, stage)
     if places.broken("stages"):
         return
     if sum(stage.duration for stage in model.stages) == 0:
@@ -277,7 +279,7 @@ def _check_amount(places: Places, path: KeyPath, amount: Amount, count: int | No
 
 def _check_thresholds(model: ScenarioModel, places: Places, actions: Collection[str]) -> None:
     stages = stage_names(places)
-    classes = tag_class_names(model, places)
+    classes = tag_class_names(places)
     _, node, _ = places.find(("thresholds",))
     for index, item in node.children.items() if node.kind == "list" else ():
         path: KeyPath = ("thresholds", index)
@@ -307,7 +309,7 @@ def stage_names(places: Places) -> list[str]:
     return names
 
 
-def tag_class_names(model: ScenarioModel, places: Places) -> list[str]:
+def tag_class_names(places: Places) -> list[str]:
     """Return the tag classes' names as written, or the default one."""
     return places.keys("id_tags") or ([] if places.keys("id_tags") else ["default"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from loadsim.scenario.model import ScenarioModel
-from loadsim.scenario.model_fields import NAME_PATTERN
+from loadsim.scenario.model_fields import VARIABLE
 
 
 def json_schema() -> dict[str, Any]:
@@ -38,8 +38,8 @@ def _without_null(value: Any) -> Any:
         else:
             schema["anyOf"] = left
     if "patternProperties" in schema:
-        (item,) = schema.pop("patternProperties").values()
-        schema["propertyNames"] = {"pattern": f"^{NAME_PATTERN}$"}
+        ((pattern, item),) = schema.pop("patternProperties").items()
+        schema["propertyNames"] = {"pattern": pattern.removesuffix(f"|{VARIABLE}")}  # a key holds no variable
         schema["additionalProperties"] = item
     return schema
 

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
+from loadsim.scenario.model_csms import CsmsModel
 from loadsim.scenario.model_fields import (
+    EVERY,
     NAME,
     ON_LINE,
     RATE_OR_NONE,
     SECONDS_OR_CSMS,
     VARIABLE,
-    Address,
     Factor,
     FilePath,
     Flag,
-    Latency,
     Name,
-    OneOrMore,
     OnlineAmount,
     RateOrNone,
     Reads,
@@ -31,24 +30,32 @@ from loadsim.scenario.model_fields import (
     SecondsOrNone,
     Share,
     Shorthand,
-    SomeRate,
     SomeSeconds,
     Text,
-    Url,
     described,
     one_of,
+    read_text,
     text,
     typed,
     whole,
 )
+from loadsim.scenario.model_hardware import (
+    Configuration,
+    DiagnosticsModel,
+    FirmwareModel,
+    HardwareModel,
+    Host,
+    Phases,
+    Power,
+    Profiles,
+)
 from loadsim.scenario.model_part import Part
-from loadsim.scenario.variables import FromVariable
+from loadsim.scenario.model_sessions import SessionModel, SessionRates
+from loadsim.scenario.model_spread import Durations
+from loadsim.scenario.patterns import tag_problem
 
 MOST_CHARGE_POINTS = 1_000_000
 MOST_TAGS = 1_000_000
-EVERY = "*"
-"""The key of `StageModel.online` for a value that is not set fleet by fleet."""
-
 EXPECTATIONS = ("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")
 WRITTEN = (
     "summary.json",
@@ -60,15 +67,7 @@ WRITTEN = (
     "resolved.yaml",
 )
 LATER_FILES = ("report.html", "junit.xml", "hlog")
-LATER: tuple[tuple[str, ...], ...] = (
-    ("sessions",),
-    ("faults",),
-    ("fleets", "*", "session"),
-    ("fleets", "*", "configuration"),
-    ("stages", "*", "sessions"),
-    ("stages", "*", "arrivals"),
-    ("outputs", "prometheus"),
-)
+LATER: tuple[tuple[str, ...], ...] = (("faults",), ("outputs", "prometheus"))
 """Keys of the whole grammar that this version does not build: refused, never ignored."""
 
 
@@ -78,12 +77,12 @@ def _version(value: Any) -> int:
     return 1
 
 
-def _password(value: Any) -> SecretStr:
-    if not isinstance(value, FromVariable):
-        raise ValueError("a literal password is refused; write password: ${CSMS_PASSWORD}, or use password_file")
-    if not value:
-        raise ValueError("the password is empty")
-    return SecretStr(str(value))
+def _parent(value: Any) -> str:
+    tag = read_text(value)
+    problem = tag_problem(tag)
+    if problem is not None:
+        raise ValueError(problem)
+    return tag
 
 
 def _file(value: Any) -> str:
@@ -106,73 +105,6 @@ def _cistring(longest: int) -> Reads:
     return text(r"[^\x00-\x1f\x7f]+", "text without control characters", "AC22", longest)
 
 
-class AuthModel(Part):
-    """HTTP basic authentication (OCPP-J 1.6, section 6.2) and the CSMS's certificate authority."""
-
-    user: Text | None = Field(default=None, description="User name; {id} stands for the identity. Default: {id}.")
-    password: (
-        Annotated[SecretStr, Reads(_password, {"type": "string", "pattern": VARIABLE, "examples": ["${PASSWORD}"]})]
-        | None
-    ) = Field(default=None, description="Password of every charge point, from the environment: ${CSMS_PASSWORD}.")
-    password_file: FilePath | None = Field(default=None, description="File whose first line is the password.")
-    ca: FilePath | None = Field(
-        default=None, description="PEM file of the certificate authority that signed the CSMS's."
-    )
-
-
-class ConnectModel(Part):
-    """Caps on how fast charge points connect, over all workers or for each."""
-
-    rate: SomeRate | None = Field(
-        default=None, description="Most connects a second over all workers. Default: no cap."
-    )
-    in_flight: Annotated[int, whole(1, 100_000)] | None = Field(
-        default=None, description="Most handshakes at a time in each worker. Default: 100."
-    )
-
-
-class EmbeddedModel(Part):
-    """How the embedded CSMS behaves; it is used where csms has no url."""
-
-    interval: SomeSeconds | None = Field(
-        default=None, description="Heartbeat interval it sets, whole seconds. Default: 5m."
-    )
-    boot_status: Annotated[list[Annotated[str, one_of("Accepted", "Pending", "Rejected")]], OneOrMore()] | None = (
-        Field(default=None, description="Answers to the first, second, ... boot, the last for all that follow.")
-    )
-    latency: Latency | None = Field(
-        default=None, description="Delay before every answer: 20ms, or 5ms..40ms (uniform)."
-    )
-    reject: Share | None = Field(
-        default=None, description="Share of Authorize answered Blocked although the tag is good."
-    )
-    tags: Annotated[str, one_of("any", "known")] | None = Field(
-        default=None,
-        description="any: every tag is accepted. known: each tag of id_tags is answered as its class expects, "
-        "others Invalid. Default: known where a class expects anything but Accepted, else any.",
-    )
-
-
-class CsmsModel(Part):
-    """The back-end under test; without a url an embedded one is started."""
-
-    url: Url | None = Field(
-        default=None,
-        description="ws:// or wss:// URL; the identity is appended, or put where {id} stands.",
-        examples=["wss://csms.test.example/ocpp", "${CSMS_URL}"],
-    )
-    subprotocol: Annotated[str, one_of("ocpp1.6", "optional", "none")] | None = Field(
-        default=None, description="WebSocket subprotocol: required, offered but not required, or not offered."
-    )
-    auth: AuthModel | None = None
-    connect: ConnectModel | None = None
-    call_timeout: SomeSeconds | None = Field(default=None, description="How long an answer is awaited. Default: 30s.")
-    source_addresses: list[Address] | None = Field(
-        default=None, description="Local IP addresses to connect from; each allows about 28,000 sockets."
-    )
-    embedded: EmbeddedModel | None = None
-
-
 class TagClassModel(Part):
     """Id tags that belong together: count and pattern, or a file."""
 
@@ -185,6 +117,11 @@ class TagClassModel(Part):
     file: FilePath | None = Field(default=None, description="CSV file with a column named tag (or id_tag).")
     expect: Annotated[str, one_of(*EXPECTATIONS)] | None = Field(
         default=None, description="The status that the CSMS is to answer. Default: Accepted."
+    )
+    parent: Annotated[str, Reads(_parent, {"type": "string", "pattern": rf"^.{{1,20}}$|{VARIABLE}"})] | None = Field(
+        default=None,
+        description="parentIdTag that the embedded CSMS gives them: one may end what another began.",
+        examples=["GROUP1"],
     )
 
 
@@ -281,6 +218,33 @@ class FleetModel(Part):
     subprotocol: Annotated[str, one_of("ocpp1.6", "optional", "none")] | None = Field(
         default=None, description="As csms.subprotocol, and stronger."
     )
+    session: Name | None = Field(
+        default=None, description="Which of sessions its drivers have. Default: none, nobody charges."
+    )
+    power: Power | None = Field(default=None, description="What each connector gives at most. Default: 11kW.")
+    phases: Phases | None = Field(default=None, description="Phases of each connector, 1 or 3. Default: 3.")
+    configuration: Configuration | None = Field(
+        default=None,
+        description="Initial values of configuration keys (OCPP 1.6, section 9).",
+        examples=[{"TransactionMessageAttempts": 3, "StopTransactionOnInvalidId": True}],
+    )
+    profiles: Profiles | None = Field(
+        default=None,
+        description="Feature profiles it has, Core among them; Security is the security extension. "
+        "Default: the six standard ones.",
+    )
+    firmware: FirmwareModel | None = None
+    diagnostics: DiagnosticsModel | None = None
+    hardware: HardwareModel | None = None
+    reboot: Durations | None = Field(
+        default=None,
+        description="From the end of a connection by a reset to the next connect. Default: 5s..15s (uniform).",
+    )
+    transfer_hosts: list[Host] | None = Field(
+        default=None,
+        description="Hosts, besides loopback, to which firmware and diagnostics are really transferred; "
+        "to and from others it is simulated. Default: none.",
+    )
 
 
 class StageModel(Part):
@@ -293,6 +257,15 @@ class StageModel(Part):
         description="Charge points online at the end: a share, a count over all fleets, or a mapping by fleet. "
         "Linear from the last value; default: keeps it.",
         examples=["100%", 500, {"street_ac": "50%"}],
+    )
+    sessions: SessionRates | None = Field(
+        default=None,
+        description="Charging sessions that arrive at the end: a rate over all fleets that have a session, split by "
+        "their connectors, or a mapping by fleet. Linear from the last value; default: keeps it.",
+        examples=["1500/h", {"street_ac": "1000/h"}],
+    )
+    arrivals: Annotated[str, one_of("poisson", "even")] | None = Field(
+        default=None, description="How sessions arrive: poisson (default), or even: at equal distances."
     )
     jump: Flag | None = Field(default=None, description="Be there at once instead of linearly. Default: false.")
     measure: Flag | None = Field(default=None, description="Whether thresholds count this stage. Default: true.")
@@ -324,6 +297,9 @@ class ScenarioModel(Part):
         default=None, description="Classes of id tags. Default: one class 'default' of 1,000 tags expected Accepted."
     )
     fleets: dict[Name, FleetModel] = Field(description="Fleets of charge points, by name.")
+    sessions: dict[Name, SessionModel] | None = Field(
+        default=None, description="Kinds of charging sessions, by name. Default: none."
+    )
     stages: list[StageModel] = Field(description="The run, one stage after the other.")
     thresholds: (
         list[Annotated[str, Reads(_check, {"type": "string", "examples": ["Authorize p99 < 800ms during peak"]})]]

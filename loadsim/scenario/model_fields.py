@@ -18,6 +18,8 @@ from loadsim.units import shown
 
 VARIABLE = r"\$\{"
 """Whatever holds a variable is checked when it is read, not by an editor."""
+EVERY = "*"
+"""The key for a value of a stage that is not set fleet by fleet."""
 
 
 @dataclass(frozen=True, eq=False)

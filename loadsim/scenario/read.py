@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadsim.errors import Mistake, ScenarioError
+from loadsim.scenario.check_sessions import ConfigurationProblem
 from loadsim.scenario.checks import Found, check
 from loadsim.scenario.document import Document
 from loadsim.scenario.files import read_file
@@ -40,8 +41,20 @@ class Scenario:
     password: str | None = field(repr=False)
 
 
-def read_scenario(path: Path, environ: Mapping[str, str], *, actions: Collection[str]) -> Scenario:
-    """Read the scenario in *path*; *actions* are the names of OCPP actions that a threshold can be about.
+def read_scenario(
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    actions: Collection[str],
+    configuration: ConfigurationProblem | None = None,
+) -> Scenario:
+    """Read the scenario in *path*.
+
+    Args:
+        path: the file.
+        environ: the values of variables.
+        actions: the names of OCPP actions that a threshold can be about.
+        configuration: says what is wrong with the name and value of a configuration key; without it all are taken.
 
     Raises:
         ScenarioError: it cannot be read or has mistakes; the error holds all of them.
@@ -57,7 +70,7 @@ def read_scenario(path: Path, environ: Mapping[str, str], *, actions: Collection
         line = text.count("\n", 0, strange.start()) + 1
         column = strange.start() - text.rfind("\n", 0, strange.start())
         document.report((line, column), f"the character U+{ord(strange[0]):04X} cannot stand in YAML; remove it")
-    model, found = _understand(document, path, actions)
+    model, found = _understand(document, path, actions, configuration)
     if document.mistakes or model is None:
         raise ScenarioError(_tidy(document.file, document.mistakes, found))
     return Scenario(
@@ -70,7 +83,9 @@ def read_scenario(path: Path, environ: Mapping[str, str], *, actions: Collection
     )
 
 
-def _understand(document: Document, path: Path, actions: Collection[str]) -> tuple[ScenarioModel | None, Found]:
+def _understand(
+    document: Document, path: Path, actions: Collection[str], configuration: ConfigurationProblem | None
+) -> tuple[ScenarioModel | None, Found]:
     found = Found()
     root = document.root
     if root is None or (root.kind == "scalar" and root.value is None and not root.broken):
@@ -83,7 +98,7 @@ def _understand(document: Document, path: Path, actions: Collection[str]) -> tup
         return None, found
     model, kept = validate(places)
     if model is not None:
-        check(model, places, path, kept, actions, found)
+        check(model, places, path, kept, actions, configuration, found)
     return model, found
 
 

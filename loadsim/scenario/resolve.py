@@ -5,21 +5,16 @@ from __future__ import annotations
 import secrets
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
-from loadsim.charge_point.settings import (
-    Arrivals,
-    Backoff,
-    BootData,
-    ChargePointSettings,
-    HeartbeatSettings,
-    Subprotocol,
-)
 from loadsim.scenario.checks import id_pattern
-from loadsim.scenario.model import EVERY, CsmsModel, EmbeddedModel, FleetModel, ScenarioModel, StageModel
+from loadsim.scenario.model import FleetModel, ScenarioModel, StageModel
+from loadsim.scenario.model_csms import CsmsModel, EmbeddedModel
+from loadsim.scenario.model_fields import EVERY
 from loadsim.scenario.patterns import with_id
 from loadsim.scenario.plan import EmbeddedCsms, FleetPlan, Plan, Stage, TagClass, Target
 from loadsim.scenario.read import Scenario
+from loadsim.scenario.resolve_settings import charge_point_settings
 from loadsim.scenario.resolved import resolved_yaml
 
 DEFAULT_TAGS = TagClass(name="default", count=1000, pattern="TAG{n:05}")
@@ -31,7 +26,7 @@ def resolve(scenario: Scenario, *, seed: int | None = None) -> Plan:
     model = scenario.model
     csms = model.csms or CsmsModel()
     tag_classes = _tag_classes(scenario)
-    fleets = tuple(_fleet(scenario, csms, name, fleet, tag_classes) for name, fleet in model.fleets.items())
+    fleets = tuple(_fleet(scenario, name, fleet, tag_classes) for name, fleet in model.fleets.items())
     embedded = _embedded(csms.embedded or EmbeddedModel(), tag_classes) if csms.url is None else None
     plan = Plan(
         name=model.name,
@@ -82,15 +77,14 @@ def _tag_classes(scenario: Scenario) -> tuple[TagClass, ...]:
         expect = _given(model.expect, "Accepted")
         if name in scenario.tags:
             tags = scenario.tags[name][: model.count]
-            classes.append(TagClass(name=name, expect=expect, count=len(tags), tags=tags))
+            classes.append(TagClass(name=name, expect=expect, count=len(tags), tags=tags, parent=model.parent))
         else:
-            classes.append(TagClass(name=name, expect=expect, count=model.count or 0, pattern=model.pattern))
+            count, pattern = model.count or 0, model.pattern
+            classes.append(TagClass(name=name, expect=expect, count=count, pattern=pattern, parent=model.parent))
     return tuple(classes) or (DEFAULT_TAGS,)
 
 
-def _fleet(
-    scenario: Scenario, csms: CsmsModel, name: str, fleet: FleetModel, tag_classes: tuple[TagClass, ...]
-) -> FleetPlan:
+def _fleet(scenario: Scenario, name: str, fleet: FleetModel, tag_classes: tuple[TagClass, ...]) -> FleetPlan:
     identities = scenario.identities.get(name, ())[: fleet.count]
     total = sum(tag_class.count for tag_class in tag_classes)
     by_count = {tag_class.name: tag_class.count / total for tag_class in tag_classes}
@@ -99,35 +93,8 @@ def _fleet(
         count=len(identities) if identities else fleet.count or 0,
         pattern=None if identities else id_pattern(fleet),
         identities=identities,
-        settings=_settings(csms, fleet),
+        settings=charge_point_settings(scenario.model, fleet),
         tags=dict(fleet.tags) if fleet.tags is not None else by_count,
-    )
-
-
-def _settings(csms: CsmsModel, fleet: FleetModel) -> ChargePointSettings:
-    default = ChargePointSettings()
-    boot = fleet.boot.model_dump(exclude_none=True) if fleet.boot is not None else {}
-    authorize = None
-    if fleet.authorize is not None and fleet.authorize.rate:
-        even = fleet.authorize.arrivals == "even"
-        authorize = Arrivals(rate=fleet.authorize.rate, spacing="even" if even else "poisson")
-    reconnect = fleet.reconnect.model_dump(exclude_none=True) if fleet.reconnect is not None else {}
-    heartbeat = HeartbeatSettings()
-    if fleet.heartbeat is not None:
-        heartbeat = HeartbeatSettings(
-            every=fleet.heartbeat.every, regardless_of_traffic=bool(fleet.heartbeat.regardless_of_traffic)
-        )
-    return ChargePointSettings(
-        connectors=_given(fleet.connectors, default.connectors),
-        boot=BootData(**boot),
-        heartbeat=heartbeat,
-        authorize=authorize,
-        reconnect=Backoff(**reconnect),
-        boot_on_reconnect=bool(fleet.boot_on_reconnect),
-        ping=fleet.ping,
-        framing="object" if fleet.framing == "object" else "array",
-        subprotocol=cast("Subprotocol", fleet.subprotocol or csms.subprotocol or default.subprotocol),
-        call_timeout=_given(csms.call_timeout, default.call_timeout),
     )
 
 
@@ -143,19 +110,25 @@ def _embedded(model: EmbeddedModel, tag_classes: tuple[TagClass, ...]) -> Embedd
         latency=_given(model.latency, default.latency),
         reject=_given(model.reject, default.reject),
         tags=answers,
+        parents={each.tag(n): each.parent for each in tag_classes if each.parent for n in range(each.count)},
+        concurrent_tx=bool(model.concurrent_tx),
     )
 
 
 def _stages(model: ScenarioModel, fleets: tuple[FleetPlan, ...]) -> tuple[Stage, ...]:
     online = {fleet.name: 0 for fleet in fleets}
+    sessions = {fleet.name: 0.0 for fleet in fleets if fleet.settings.session is not None}
     stages = []
     for index, stage in enumerate(model.stages, start=1):
         online = online | _online(stage, fleets)
+        sessions = sessions | _sessions(stage, fleets)
         stages.append(
             Stage(
                 name=stage.name or f"stage-{index}",
                 duration=stage.duration,
                 online=online,
+                sessions=sessions,
+                arrivals="even" if stage.arrivals == "even" else "poisson",
                 jump=bool(stage.jump),
                 measure=_given(stage.measure, True),
             )
@@ -172,6 +145,19 @@ def _online(stage: StageModel, fleets: tuple[FleetPlan, ...]) -> dict[str, int]:
         return {fleet.name: every.of(fleet.count) for fleet in fleets}
     parts = split(int(every.value), [fleet.count for fleet in fleets])
     return {fleet.name: part for fleet, part in zip(fleets, parts, strict=True)}
+
+
+def _sessions(stage: StageModel, fleets: tuple[FleetPlan, ...]) -> dict[str, float]:
+    """Return the rates that *stage* sets, per second; one for all fleets is split by their connectors."""
+    wanted = stage.sessions or {}
+    connectors = {
+        fleet.name: fleet.count * fleet.settings.connectors for fleet in fleets if fleet.settings.session is not None
+    }
+    every = wanted.get(EVERY)
+    if every is None:
+        return {name: wanted[name] for name in connectors if name in wanted}
+    total = sum(connectors.values())
+    return {name: float(Fraction(every) * count / total) for name, count in connectors.items()}
 
 
 def split(total: int, weights: list[int]) -> list[int]:

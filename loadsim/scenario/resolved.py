@@ -7,10 +7,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from loadsim.charge_point.settings import BootData, ChargePointSettings
+from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.scenario.model import ScenarioModel
 from loadsim.scenario.plan import FleetPlan, Plan, Stage, TagClass
 from loadsim.scenario.read import Scenario
+from loadsim.scenario.resolved_settings import sessions_keys, settings_keys
 from loadsim.units import duration_text, rate_text, share_text
 
 HIDDEN = "***"
@@ -26,6 +27,9 @@ def resolved_yaml(scenario: Scenario, plan: Plan) -> str:
     data["csms"] = _csms(model, plan)
     data["id_tags"] = {each.name: _tag_class(model, each) for each in plan.tag_classes}
     data["fleets"] = {fleet.name: _fleet(model, fleet) for fleet in plan.fleets}
+    sessions = sessions_keys(model, plan)
+    if sessions:
+        data["sessions"] = sessions
     data["stages"] = [_stage(stage) for stage in plan.stages]
     data["thresholds"] = list(plan.thresholds)
     data["outputs"] = {"dir": plan.results, "files": list(plan.files)}
@@ -66,59 +70,39 @@ def _csms(model: ScenarioModel, plan: Plan) -> dict[str, Any]:
             "latency": f"{duration_text(low)}..{duration_text(high)}",
             "reject": share_text(plan.embedded.reject),
             "tags": "any" if plan.embedded.tags is None else "known",
+            "concurrent_tx": plan.embedded.concurrent_tx,
         }
     return data
 
 
 def _tag_class(model: ScenarioModel, plan: TagClass) -> dict[str, Any]:
     data: dict[str, Any] = {"count": plan.count, "expect": plan.expect}
+    if plan.parent is not None:
+        data["parent"] = plan.parent
     if plan.pattern is not None:
         return data | {"pattern": plan.pattern}
     return data | {"file": (model.id_tags or {})[plan.name].file}
 
 
 def _fleet(model: ScenarioModel, plan: FleetPlan) -> dict[str, Any]:
-    settings = plan.settings
     source = model.fleets[plan.name].id
     file = source.file if source is not None else None
-    authorize: Any = "none"
-    if settings.authorize is not None:
-        authorize = {"rate": rate_text(settings.authorize.rate), "arrivals": settings.authorize.spacing}
-    every = settings.heartbeat.every
     return {
         "count": plan.count,
         "id": plan.pattern if file is None else {"file": file},
-        "connectors": settings.connectors,
-        "boot": _boot(settings.boot),
-        "heartbeat": {
-            "every": "from_csms" if every is None else duration_text(every),
-            "regardless_of_traffic": settings.heartbeat.regardless_of_traffic,
-        },
-        "authorize": authorize,
         "tags": {name: share_text(share) for name, share in plan.tags.items()},
-        "reconnect": {
-            "first": duration_text(settings.reconnect.first),
-            "factor": settings.reconnect.factor,
-            "max": duration_text(settings.reconnect.max),
-            "jitter": share_text(settings.reconnect.jitter),
-        },
-        "boot_on_reconnect": settings.boot_on_reconnect,
-        "ping": "none" if settings.ping is None else duration_text(settings.ping),
-        "framing": settings.framing,
-        "subprotocol": settings.subprotocol,
+        **settings_keys(plan.settings),
     }
 
 
-def _boot(boot: BootData) -> dict[str, str]:
-    values = {name: getattr(boot, name) for name in boot.__struct_fields__}
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def _stage(stage: Stage) -> dict[str, Any]:
+    sessions = {name: rate_text(rate) for name, rate in stage.sessions.items()}
     return {
         "name": stage.name,
         "for": duration_text(stage.duration),
         "online": dict(stage.online),
+        **({"sessions": sessions} if sessions else {}),
+        "arrivals": stage.arrivals,
         "jump": stage.jump,
         "measure": stage.measure,
     }

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from loadsim.scenario.model import LATER, ScenarioModel
 from loadsim.scenario.model_fields import described
 from loadsim.scenario.model_part import Part
+from loadsim.scenario.model_spread import Spread
 from loadsim.scenario.places import KeyPath, Places, nearest
 from loadsim.units import shown
 
@@ -88,6 +89,8 @@ def _fields_at(path: KeyPath) -> list[str]:
 def _part_in(annotation: Any) -> type[Part] | None:
     if isinstance(annotation, type) and issubclass(annotation, Part):
         return annotation
+    if isinstance(annotation, Spread):
+        return annotation.model
     return next((part for part in map(_part_in, get_args(annotation)) if part is not None), None)
 
 

@@ -1,0 +1,103 @@
+"""What the keys of sessions, fleets and stages must be together, so that cars can come and charge."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from importlib.util import find_spec
+
+from loadsim.charge_point.settings import SECURITY_PROFILE
+from loadsim.scenario.model import FleetModel, ScenarioModel, StageModel
+from loadsim.scenario.model_fields import EVERY
+from loadsim.scenario.model_sessions import SessionModel
+from loadsim.scenario.places import KeyPath, Places, unknown
+
+ConfigurationProblem = Callable[[str, str], str | None]
+"""Says what is wrong with (name, value) of a configuration key, or None."""
+
+
+def check_session_kinds(model: ScenarioModel, places: Places, classes: Collection[str]) -> None:
+    """Report what is wrong within ``sessions``; *classes* are the names of the tag classes."""
+    for name, session in (model.sessions or {}).items():
+        path: KeyPath = ("sessions", name)
+        if session.tags is not None:
+            check_tag_shares(places, (*path, "tags"), session.tags, classes)
+        if session.start is not None:
+            start = {"rfid": session.start.rfid or 0.0, "remote": session.start.remote or 0.0}
+            check_sum(places, (*path, "start"), start)
+        _check_times(session, places, path)
+
+
+def _check_times(session: SessionModel, places: Places, path: KeyPath) -> None:
+    if session.meter_values is not None and session.meter_values % 1:
+        places.report((*path, "meter_values"), "expected whole seconds, as MeterValueSampleInterval has them")
+    stay = session.plugged_in
+    if stay is not None and stay.a == 0 and stay.kind != "normal" and (stay.kind != "uniform" or stay.b == 0):
+        places.report((*path, "plugged_in"), "expected more than 0")
+
+
+def check_tag_shares(places: Places, path: KeyPath, shares: Mapping[str, float], classes: Collection[str]) -> None:
+    """Report tag classes that are not there, and shares that are not 100% in all."""
+    for name in shares:
+        if name not in classes:
+            places.report((*path, name), unknown("tag class", name, classes), key=True)
+    check_sum(places, path, shares)
+
+
+def check_sum(places: Places, path: KeyPath, shares: Mapping[str, float]) -> None:
+    """Report shares that are not 100% in all, unless one of them is wrong already."""
+    total = math.fsum(shares.values())
+    if not math.isclose(total, 1.0, abs_tol=1e-9) and not places.broken(*path):
+        places.report(path, f"expected shares of 100% in all, got {total * 100:.6g}%", key=True)
+
+
+def check_fleet(model: ScenarioModel, places: Places, name: str, problem: ConfigurationProblem | None) -> None:
+    """Report what is wrong between the keys that say what a fleet's charge points are made of."""
+    fleet: FleetModel = model.fleets[name]
+    path: KeyPath = ("fleets", name)
+    kinds = places.keys("sessions")
+    if fleet.session is not None and fleet.session not in kinds:
+        places.report((*path, "session"), unknown("session", fleet.session, kinds))
+    for key, value in (fleet.configuration or {}).items():
+        found = problem(key, value) if problem is not None else None
+        if found is not None:
+            places.report((*path, "configuration", key), found)
+    _check_profiles(fleet, places, (*path, "profiles"))
+    if fleet.firmware is not None:
+        failures = (fleet.firmware.download_failures or 0.0) + (fleet.firmware.install_failures or 0.0)
+        if failures > 1 + 1e-9:
+            places.report(
+                (*path, "firmware"), f"expected failures of at most 100% in all, got {failures * 100:.6g}%", key=True
+            )
+    if fleet.hardware is not None and fleet.hardware.codes is not None:
+        check_sum(places, (*path, "hardware", "codes"), fleet.hardware.codes)
+
+
+def _check_profiles(fleet: FleetModel, places: Places, path: KeyPath) -> None:
+    profiles = fleet.profiles
+    if profiles is None:
+        return
+    for index, profile in enumerate(profiles):
+        if profile in profiles[:index] and not places.broken(*path):
+            places.report((*path, index), f"the profile '{profile}' stands here twice")
+    if "Core" not in profiles and not places.broken(*path):
+        places.report(path, "expected Core among them: no charge point of OCPP 1.6 is without it", key=True)
+    if SECURITY_PROFILE in profiles and find_spec("cryptography") is None:
+        places.report(path, "Security needs the package cryptography: pip install cryptography", key=True)
+
+
+def check_stage_sessions(places: Places, path: KeyPath, stage: StageModel) -> None:
+    """Report sessions that a stage brings to nobody."""
+    if stage.sessions is None:
+        return
+    fleets = places.keys("fleets")
+    charging = [name for name in fleets if "session" in places.keys("fleets", name)]
+    for name in stage.sessions:
+        place = (*path, "sessions", name)
+        if name == EVERY and EVERY not in places.keys(*path, "sessions"):
+            if not charging and not places.broken("fleets"):
+                places.report((*path, "sessions"), "no fleet has a session; give one the key 'session'", key=True)
+        elif name not in fleets:
+            places.report(place, unknown("fleet", name, fleets), key=True)
+        elif name not in charging:
+            places.report(place, f"the fleet '{name}' has no session; give it the key 'session'", key=True)

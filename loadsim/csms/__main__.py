@@ -43,8 +43,8 @@ def main() -> int:
 async def _serve(options: ServerOptions) -> None:
     # trio has no asynchronous stdin on every system; a thread that waits for its end can be abandoned.
     wait = partial(trio.to_thread.run_sync, _wait_for_more_or_end, abandon_on_cancel=True)
-    server, _ = await serve_until(options, lambda server: _write({"url": server.url}), wait)
-    _write(server.record())
+    record, _ = await serve_until(options, lambda server: _write({"url": server.url}), wait)
+    _write(record)
 
 
 def _read_options() -> ServerOptions:

@@ -16,7 +16,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     *port* 0 is any free one. *subprotocol*: ``ocpp1.6`` closes what does not offer it (OCPP-J, section 3.2),
     ``optional`` agrees to it where it is offered, ``none`` agrees to none. *password* is that of every charge
-    point, None lets all in. *seed* is of the latencies drawn.
+    point, None lets all in. *seed* is of the latencies drawn. *db* is the path of a file that keeps
+    registrations and transactions from one start to the next; None keeps them in memory.
     """
 
     host: str = "127.0.0.1"
@@ -24,6 +25,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     subprotocol: SubprotocolRule = "optional"
     password: str | None = None
     seed: int = 0
+    db: str | None = None
     behaviour: EmbeddedCsms = EmbeddedCsms()
 
     def __repr__(self) -> str:

@@ -57,8 +57,19 @@ def describe(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"close codes    {codes}"
     if frames := _listed({name: record["frames"][name] for name in FRAME_KINDS[2:]}):
         yield f"frames         {frames}"
-    if transactions := _listed(record["transactions"]):
-        yield f"transactions   {transactions}"
+    yield from _transactions(record["transactions"])
+    if statuses := _listed(record["statuses"]):
+        yield f"connectors     {statuses}"
+    if versions := _listed(record["firmware"]["versions"]):
+        yield f"firmware       {versions}"
+    if updates := _listed(record["firmware"]["statuses"]):
+        yield f"updates        {updates}"
+    if uploads := _listed({**_named("diagnostics", record["diagnostics"]), **_named("log", record["logs"])}):
+        yield f"uploads        {uploads}"
+    if events := record["security_events"]:
+        yield f"security       {events:,} events"
+    if failures := _listed(record["store_failures"]):
+        yield f"database       {failures}"
     if not record["actions"]:
         yield "no call was received"
         return
@@ -66,6 +77,18 @@ def describe(record: Mapping[str, Any]) -> Iterator[str]:
     for name, counts in record["actions"].items():
         notes = _listed({**counts["refused"], **counts["errors"]})
         yield f"{name:32} {counts['received']:9,} {counts['answered']:9,}  {notes}".rstrip()
+
+
+def _transactions(counts: Mapping[str, Any]) -> Iterator[str]:
+    numbers = {name: count for name, count in counts.items() if isinstance(count, int) and name != "energy_wh"}
+    if listed := _listed(numbers):
+        energy: int = counts["energy_wh"]  # an integer of any length
+        kilowatt_hours = f"; {energy // 1000:,}.{energy % 1000:03} kWh" if energy else ""
+        yield f"transactions   {listed}{kilowatt_hours}"
+
+
+def _named(what: str, counts: Mapping[str, int]) -> dict[str, int]:
+    return {f"{what} {name}": count for name, count in counts.items()}
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from contextlib import nullcontext
+from typing import Any, TypeVar
 
 import trio
 
@@ -12,9 +13,10 @@ from loadsim.csms.collector import calm_collector
 from loadsim.csms.options import ServerOptions
 from loadsim.csms.record import describe
 from loadsim.csms.server import Server, serve
+from loadsim.csms.store import open_store
 from loadsim.errors import UsageError
 from loadsim.limits import raise_descriptor_limit
-from loadsim.v16.central import Central
+from loadsim.v16.central import Central, StoreFailed
 
 T = TypeVar("T")
 
@@ -31,22 +33,36 @@ async def run_standalone(options: ServerOptions, report: Callable[[str], None]) 
 
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         received = aiter(signals)
-        server, number = await serve_until(options, started, lambda: anext(received))
-    for line in describe(server.record()):
+        record, number = await serve_until(options, started, lambda: anext(received))
+    for line in describe(record):
         report(line)
     return number
 
 
 async def serve_until(
     options: ServerOptions, started: Callable[[Server], None], ended: Callable[[], Awaitable[T]]
-) -> tuple[Server, T]:
-    """Serve until *ended* returns; call *started* when listening; return the server and what *ended* returned.
+) -> tuple[dict[str, Any], T]:
+    """Serve until *ended* returns; call *started* when listening; return the record and what *ended* returned.
 
     Raises:
-        UsageError: the options make no sense, or it cannot listen there.
+        UsageError: the options make no sense, the file cannot be used, or it cannot listen there.
     """
     raise_descriptor_limit()
-    central = Central(options.behaviour)
+    with open_store(options.db) if options.db is not None else nullcontext() as store:
+        try:
+            central = Central(options.behaviour, store)
+        except StoreFailed as error:
+            raise UsageError(f"--db: {options.db}: {error}") from error
+        server, result = await _serve_until(options, central, started, ended)
+        return server.record(), result  # it needs the store
+
+
+async def _serve_until(
+    options: ServerOptions,
+    central: Central,
+    started: Callable[[Server], None],
+    ended: Callable[[], Awaitable[T]],
+) -> tuple[Server, T]:
     mistake: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:

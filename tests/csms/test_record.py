@@ -2,7 +2,7 @@
 
 from loadsim.csms.record import ServerCounts, describe
 from loadsim.scenario.plan import EmbeddedCsms
-from loadsim.v16.central import Central
+from loadsim.v16.central import Central, StoreFailed
 
 
 def test_what_never_happened_is_left_out() -> None:
@@ -23,14 +23,26 @@ def test_every_count_is_told_with_its_name() -> None:
     authorize.received, authorize.answered = 1500, 1499
     authorize.refused["Blocked"] = 20
     authorize.errors["SecurityError"] = 1
-    central.transactions["started"] = 6
+    central.transactions.counts.update(started=6, energy_wh=12345)
+    session = central.charge_point("CP1")
+    session.connector_status.update({0: "Available", 1: "Charging"})
+    session.firmware_version, session.firmware_status = "1.4", "Installed"
+    session.diagnostics_status, session.log_status = "Uploaded", "Uploading"
+    central.security_events = 2
+    central.store_failed(StoreFailed("database or disk is full"))
 
     assert list(describe({**counts.record(), **central.record()})) == [
-        "charge points  0 known, 0 accepted; 5,000 connections, 4,000 at a time",
+        "charge points  1 known, 0 accepted; 5,000 connections, 4,000 at a time",
         "connections    replaced 2, http 401 3",
         "close codes    1006 1",
         "frames         unknown types 4",
-        "transactions   started 6",
+        "transactions   started 6; 12.345 kWh",
+        "connectors     Charging 1",
+        "firmware       1.4 1",
+        "updates        Installed 1",
+        "uploads        diagnostics Uploaded 1, log Uploading 1",
+        "security       2 events",
+        "database       database or disk is full 1",
         "action                            received  answered",
         "Authorize                            1,500     1,499  Blocked 20, SecurityError 1",
     ]

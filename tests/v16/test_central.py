@@ -1,58 +1,22 @@
 """What the central system answers, against the OCA's schemas."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from loadsim.errors import UsageError
-from loadsim.ocpp.frame import Call, CallError, CallResult
 from loadsim.scenario.plan import EmbeddedCsms
-from loadsim.v16.central import UNKNOWN_ACTION, Central, ChargePointSession, Share
+from loadsim.v16.central import UNKNOWN_ACTION, Central, ChargePointSession
+from loadsim.v16.central.central import MOST_VERSIONS, OTHER_VERSIONS
 from loadsim.v16.messages import ACTIONS
-from tests.v16.messages.oracle import SCHEMAS, validator
+from tests.v16.central_system import BOOT, ask, booted, refused
+from tests.v16.messages.oracle import SCHEMAS
 from tests.v16.messages.strategies import fullest
 
-NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
-BOOT = {"chargePointVendor": "Acme", "chargePointModel": "AC22"}
-START = {"connectorId": 1, "idTag": "A", "meterStart": 0, "timestamp": "2026-03-01T12:00:00Z"}
-STOP = {"meterStop": 9, "timestamp": "2026-03-01T13:00:00Z"}
 FROM_CHARGE_POINT = sorted(action.name for action in ACTIONS if action.sender != "csms")
 FROM_CSMS = sorted(action.name for action in ACTIONS if action.sender == "csms")
-
-
-def call(action: str, payload: Any) -> Call:
-    return Call("id-1", action, msgspec.Raw(json.dumps(payload).encode()))
-
-
-def ask(session: ChargePointSession, action: str, payload: Any) -> Any:
-    reply = session.answer(call(action, payload), NOW)
-    assert isinstance(reply, CallResult), reply
-    assert reply.id == "id-1"
-    content = json.loads(bytes(reply.payload))
-    validator(f"{action}Response").validate(content)
-    return content
-
-
-def refused(session: ChargePointSession, action: str, payload: Any) -> str:
-    reply = session.answer(call(action, payload), NOW)
-    assert isinstance(reply, CallError), reply
-    assert reply.id == "id-1"
-    return reply.code
-
-
-def booted(central: Central, identity: str = "CP1") -> ChargePointSession:
-    session = central.charge_point(identity)
-    ask(session, "BootNotification", BOOT)
-    return session
-
-
-def tag_status(content: Any) -> str:
-    return str(content["idTagInfo"]["status"])
 
 
 @pytest.mark.parametrize("action", FROM_CHARGE_POINT)
@@ -181,79 +145,85 @@ def test_a_later_boot_that_is_rejected_takes_the_acceptance_back() -> None:
     assert refused(session, "Heartbeat", {}) == "SecurityError"
 
 
-def test_tags_are_judged_by_the_list_in_any_case() -> None:
-    central = Central(EmbeddedCsms(tags={"Good": "Accepted", "BAD": "Expired"}))
-    session = booted(central)
-    judged = [tag_status(ask(session, "Authorize", {"idTag": tag})) for tag in ("gOOD", "bad", "unknown")]
-
-    assert judged == ["Accepted", "Expired", "Invalid"]
-    assert central.record()["actions"]["Authorize"]["refused"] == {"Expired": 1, "Invalid": 1}
-
-
-def test_without_a_list_every_tag_is_accepted_and_with_an_empty_one_none() -> None:
-    assert tag_status(ask(booted(Central(EmbeddedCsms())), "Authorize", {"idTag": "x"})) == "Accepted"
-    assert tag_status(ask(booted(Central(EmbeddedCsms(tags={}))), "Authorize", {"idTag": "x"})) == "Invalid"
-
-
-@given(st.floats(0, 1), st.integers(0, 400))
-def test_a_share_is_exact_at_every_moment(share: float, count: int) -> None:
-    picker = Share(share)
-
-    assert sum(picker.pick() for _ in range(count)) == round(count * share)
-
-
-@pytest.mark.parametrize("action", ["Authorize", "StartTransaction"])
-def test_the_share_of_good_tags_is_blocked(action: str) -> None:
-    central = Central(EmbeddedCsms(reject=0.02, tags={"good": "Accepted", "bad": "Invalid"}))
-    sessions = [booted(central, f"CP{n}") for n in range(10)]
-    for n in range(1000):
-        payload = {"Authorize": {}, "StartTransaction": {**START, "meterStart": n}}[action]
-        ask(sessions[n % 10], action, {**payload, "idTag": "good"})
-        ask(sessions[n % 10], action, {**payload, "idTag": "bad"})
-
-    assert central.record()["actions"][action]["refused"] == {"Blocked": 20, "Invalid": 1000}
-
-
-def test_a_transaction_has_an_id_of_its_own_until_it_is_stopped() -> None:
-    central = Central(EmbeddedCsms())
-    first, second = booted(central, "CP1"), booted(central, "CP2")
-    ids = [ask(session, "StartTransaction", START)["transactionId"] for session in (first, second)]
-    ask(first, "StopTransaction", {**STOP, "transactionId": ids[0]})
-    ask(first, "StopTransaction", {**STOP, "transactionId": ids[1]})
-
-    assert len(set(ids)) == 2
-    assert central.record()["transactions"] == {
-        "started": 2,
-        "repeated_starts": 0,
-        "stopped": 1,
-        "unknown_stops": 1,
-        "open": 1,
-    }
-
-
-def test_a_start_sent_again_is_the_same_transaction() -> None:
-    session = booted(Central(EmbeddedCsms()))
-    first = ask(session, "StartTransaction", START)
-
-    assert ask(session, "StartTransaction", START) == first
-
-    ask(session, "StopTransaction", {**STOP, "transactionId": first["transactionId"]})
-
-    assert ask(session, "StartTransaction", START) != first
-
-
-def test_a_stop_tells_of_the_tag_only_when_one_was_sent() -> None:
-    session = booted(Central(EmbeddedCsms(tags={"bad": "Blocked"})))
-
-    assert ask(session, "StopTransaction", {**STOP, "transactionId": -1}) == {}
-    assert tag_status(ask(session, "StopTransaction", {**STOP, "transactionId": -1, "idTag": "bad"})) == "Blocked"
-
-
-def test_no_vendor_is_known_and_nothing_is_signed() -> None:
+def test_no_vendor_is_known() -> None:
     session = booted(Central(EmbeddedCsms()))
 
     assert ask(session, "DataTransfer", {"vendorId": "com.acme"}) == {"status": "UnknownVendorId"}
-    assert ask(session, "SignCertificate", {"csr": "-----BEGIN"}) == {"status": "Rejected"}
+
+
+def test_a_certificate_is_promised_only_where_an_authority_takes_the_request_on() -> None:
+    central = Central(EmbeddedCsms())
+    session = booted(central)
+    seen = []
+    before = ask(session, "SignCertificate", {"csr": "-----BEGIN"})
+
+    def on_csr(charge_point: ChargePointSession, csr: str) -> bool:
+        seen.append((charge_point.identity, csr))
+        return csr.startswith("-----")
+
+    central.on_csr = on_csr
+
+    assert before == {"status": "Rejected"}
+    assert ask(session, "SignCertificate", {"csr": "-----BEGIN"}) == {"status": "Accepted"}
+    assert ask(session, "SignCertificate", {"csr": "garbage"}) == {"status": "Rejected"}
+    assert seen == [("CP1", "-----BEGIN"), ("CP1", "garbage")]
+
+
+def test_the_last_status_of_every_connector_is_known() -> None:
+    central = Central(EmbeddedCsms())
+    first, second = booted(central, "CP1"), booted(central, "CP2")
+    for session, connector, status in [
+        (first, 0, "Available"),
+        (first, 1, "Preparing"),
+        (first, 1, "Charging"),
+        (first, 2, "Available"),
+        (second, 1, "Charging"),
+    ]:
+        ask(session, "StatusNotification", {"connectorId": connector, "errorCode": "NoError", "status": status})
+
+    assert first.connector_status == {0: "Available", 1: "Charging", 2: "Available"}
+    assert central.record()["statuses"] == {"Available": 1, "Charging": 2}
+
+
+def test_firmware_and_uploads_are_counted_by_their_last_status() -> None:
+    central = Central(EmbeddedCsms())
+    for n, version in enumerate(["1.0", "1.1", "1.1"]):
+        session = central.charge_point(f"CP{n}")
+        ask(session, "BootNotification", {**BOOT, "firmwareVersion": version})
+        ask(session, "FirmwareStatusNotification", {"status": "Downloading"})
+    ask(session, "SignedFirmwareStatusNotification", {"status": "InstallRebooting"})
+    ask(session, "DiagnosticsStatusNotification", {"status": "Uploading"})
+    ask(session, "LogStatusNotification", {"status": "UploadFailure"})
+    ask(session, "SecurityEventNotification", {"type": "TamperDetection", "timestamp": "2026-03-01T12:00:00Z"})
+    record = central.record()
+
+    assert session.firmware_version == "1.1"
+    assert record["firmware"] == {
+        "statuses": {"Downloading": 2, "InstallRebooting": 1},
+        "versions": {"1.1": 2, "1.0": 1},
+    }
+    assert (record["diagnostics"], record["logs"]) == ({"Uploading": 1}, {"UploadFailure": 1})
+    assert record["security_events"] == 1
+
+
+def test_the_firmware_version_is_that_of_the_last_boot() -> None:
+    session = Central(EmbeddedCsms()).charge_point("CP1")
+    versions = []
+    for boot in [{"firmwareVersion": "1"}, {"firmwareVersion": "2"}, {}]:
+        ask(session, "BootNotification", {**BOOT, **boot})
+        versions.append(session.firmware_version)
+
+    assert versions == ["1", "2", None]
+
+
+def test_rare_firmware_versions_count_as_one_so_that_a_record_stays_short() -> None:
+    central = Central(EmbeddedCsms())
+    for n in range(MOST_VERSIONS + 5):
+        ask(central.charge_point(f"CP{n}"), "BootNotification", {**BOOT, "firmwareVersion": str(n)})
+    versions = central.record()["firmware"]["versions"]
+
+    assert versions[OTHER_VERSIONS] == 5
+    assert sum(versions.values()) == MOST_VERSIONS + 5
 
 
 @pytest.mark.parametrize(
@@ -263,6 +233,10 @@ def test_no_vendor_is_known_and_nothing_is_signed() -> None:
         (EmbeddedCsms(boot_status=("Accepted", "accepted")), "'accepted'"),
         (EmbeddedCsms(tags={"A": "Denied"}), "'Denied'"),
         (EmbeddedCsms(reject=2), "reject"),
+        (EmbeddedCsms(parents={"A": "B" * 21}), "parent"),
+        (EmbeddedCsms(parents={"A": ""}), "parent"),
+        (EmbeddedCsms(expiries={"A": "2026-03-01"}), "RFC 3339"),
+        (EmbeddedCsms(expiries={"A": "9999-12-31T23:59:59-01:00"}), "9999"),
     ],
 )
 def test_settings_that_no_answer_could_follow_are_refused(settings: EmbeddedCsms, message: str) -> None:

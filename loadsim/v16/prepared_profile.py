@@ -79,8 +79,9 @@ class Stretch(NamedTuple):
 class PreparedProfile:
     """A profile, made ready to be asked; all times in microseconds, FOREVER where there is no end.
 
-    *begin* is where its schedule begins, None with the transaction; it begins anew *every* so often, 0 for not
-    at all. *starts* and *caps* are its periods.
+    *begin* is where its schedule begins; None: with the transaction, or of a ChargePointMaxProfile, which no one
+    transaction begins, with its installation (section 7.9 leaves this to the charge point). It begins anew *every*
+    so often, 0 for not at all. *starts* and *caps* are its periods.
     """
 
     connector_id: int
@@ -89,6 +90,7 @@ class PreparedProfile:
     purpose: ChargingProfilePurpose
     valid_from: float
     valid_to: float
+    installed: int
     begin: int | None
     every: int
     duration: float
@@ -99,7 +101,10 @@ class PreparedProfile:
         """Return what this profile says at *moment*; *started* is the beginning of the transaction."""
         if moment >= self.valid_to:
             return Stretch(None, FOREVER)
-        begin = started if self.begin is None else self.begin
+        begin = self.begin
+        if begin is None:
+            # What has begun has begun, though the clock may have been set back since.
+            begin = min(moment, self.installed if self.purpose == "ChargePointMaxProfile" else started)
         silent_until = max(self.valid_from, begin)
         if moment < silent_until:
             return Stretch(None, silent_until if silent_until < self.valid_to else FOREVER)
@@ -164,12 +169,7 @@ def _time(text: str | UnsetType, otherwise: float) -> float:
 def prepare(connector_id: int, profile: ChargingProfile, now: datetime, phases: int) -> PreparedProfile:
     """Make a profile that makes sense ready to be asked; *phases* are those of the charge point."""
     schedule = profile.charging_schedule
-    begin = None
-    if schedule.start_schedule is not UNSET:
-        begin = to_microseconds(parse_date_time(schedule.start_schedule))
-    elif profile.charging_profile_purpose == "ChargePointMaxProfile":
-        # No one transaction begins it. Which moment does is left to the charge point (section 7.9): this one.
-        begin = to_microseconds(now)
+    start = schedule.start_schedule
     return PreparedProfile(
         connector_id=connector_id,
         id=profile.charging_profile_id,
@@ -177,7 +177,8 @@ def prepare(connector_id: int, profile: ChargingProfile, now: datetime, phases: 
         purpose=profile.charging_profile_purpose,
         valid_from=_time(profile.valid_from, -FOREVER),
         valid_to=_time(profile.valid_to, FOREVER),
-        begin=begin,
+        installed=to_microseconds(now),
+        begin=None if start is UNSET else to_microseconds(parse_date_time(start)),
         every=0 if profile.recurrency_kind is UNSET else _EVERY[profile.recurrency_kind],
         duration=FOREVER if schedule.duration is UNSET else schedule.duration * SECOND,
         starts=tuple(period.start_period * SECOND for period in schedule.charging_schedule_period),

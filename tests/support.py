@@ -233,6 +233,9 @@ class FakeCsms:
             self.nursery.start_soon(self.on_connect, connection)
         return connection.client
 
+    def security_profile(self, request: ConnectRequest) -> int:
+        return 0 if request.password is None else 1
+
     def calls(self, action: str | None = None, identity: str | None = None) -> list[Received]:
         return [call for call in self.received if action in (None, call.action) and identity in (None, call.identity)]
 

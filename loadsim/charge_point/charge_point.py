@@ -15,11 +15,12 @@ from loadsim.charge_point.context import Context, moved_on
 from loadsim.charge_point.dialect import Dialect
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.incidents import count_lost, count_refused, count_stray
+from loadsim.charge_point.pings import start_pings
 from loadsim.charge_point.reconnect import wait_before_try
 from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.charge_point.tags import TagPool
 from loadsim.link.link import CallFailed, Link
-from loadsim.link.transport import ConnectFailed, ConnectionLost
+from loadsim.link.transport import ConnectFailed
 from loadsim.metrics.calls import CallSeries
 from loadsim.ocpp.action import Action
 from loadsim.ocpp.frame import Call
@@ -63,6 +64,8 @@ class ChargePoint:
         "n",
         "number",
         "password",
+        "ping_interval",
+        "pinging",
         "settings",
         "stopped_at",
         "tags",
@@ -101,7 +104,11 @@ class ChargePoint:
         self.number = number
         self.fleet = fleet
         self.n = n
-        self.password = password
+        self.password: str | bytes | None = password
+        """For basic auth, where it has one of its own; bytes are an AuthorizationKey that the CSMS has set."""
+        self.ping_interval = settings.ping
+        """Seconds between WebSocket pings; None: none are sent."""
+        self.pinging: trio.CancelScope | None = None
         self.tags = tags
         self.link: Link | None = None
         self.connections = 0
@@ -324,8 +331,7 @@ class ChargePoint:
         link = Link(transport, self._rpc, recorder.counters, framing=self.settings.framing)
         self.link = link
         nursery.start_soon(self._read, nursery, link)
-        if self.settings.ping is not None:
-            nursery.start_soon(self._ping, link, self.settings.ping)
+        start_pings(self, nursery.start_soon)
         return link
 
     async def _read(self, nursery: trio.Nursery, link: Link) -> None:
@@ -351,14 +357,6 @@ class ChargePoint:
             await answer(self, link, call)
         finally:
             self._answering -= 1
-
-    async def _ping(self, link: Link, every: float) -> None:
-        try:
-            while True:
-                await trio.sleep(every)
-                await link.transport.ping()
-        except ConnectionLost:
-            return  # the reader says so too
 
     # Calls of its own.
 

@@ -81,6 +81,9 @@ class Connector(Protocol):
             ConnectFailed: with what came instead.
         """
 
+    def security_profile(self, request: ConnectRequest) -> int:
+        """Tell how connections are secured: 1 basic authentication, 2 over TLS, 0 neither or only TLS."""
+
 
 class ConnectRequest(Protocol):
     """What a connector must know of a charge point."""
@@ -90,8 +93,8 @@ class ConnectRequest(Protocol):
         """The charge point's identity, as it is, not percent-encoded."""
 
     @property
-    def password(self) -> str | None:
-        """Its password for basic auth, where it has one of its own."""
+    def password(self) -> str | bytes | None:
+        """Its password for basic auth, where it has one of its own; a text goes out as UTF-8."""
 
     @property
     def number(self) -> int:

@@ -180,6 +180,12 @@ class WebSocketConnector:
             return WebSocketTransport(connection, stream, connected - begin, opened - connected)
         raise ConnectFailed("timeout", f"no connection within {self._endpoint.timeout:g} s")
 
+    def security_profile(self, request: ConnectRequest) -> int:
+        """See Connector.security_profile."""
+        if self._password(request) is None:
+            return 0
+        return 1 if self._ssl is None else 2
+
     async def _open_stream(self, number: int) -> EagerStream | trio.SSLStream[EagerStream]:
         failure: OSError | None = None
         for family, address in await self._resolve():
@@ -260,12 +266,16 @@ class WebSocketConnector:
         return connection
 
     def _headers(self, request: ConnectRequest) -> list[tuple[bytes, bytes]]:
-        password = request.password if request.password is not None else self._endpoint.password
+        password = self._password(request)
         if password is None:
             return []
         user = (self._endpoint.user or "{id}").replace("{id}", request.identity)
-        credentials = base64.b64encode(f"{user}:{password}".encode())
+        credentials = base64.b64encode(user.encode() + b":" + password)
         return [(b"Authorization", b"Basic " + credentials)]
+
+    def _password(self, request: ConnectRequest) -> bytes | None:
+        password = request.password if request.password is not None else self._endpoint.password
+        return password.encode() if isinstance(password, str) else password
 
 
 def _refusal(error: Exception) -> tuple[str, str]:

@@ -167,10 +167,20 @@ def csms(
     ] = "Accepted",
     tags: Annotated[
         Path | None,
-        typer.Option(help="CSV with the columns tag,status; others are Invalid. Without it all are Accepted."),
+        typer.Option(
+            help="CSV with the columns tag,status and perhaps parent,expiry; other tags are Invalid."
+            " Without it all are Accepted."
+        ),
     ] = None,
+    concurrent_tx: Annotated[
+        bool, typer.Option("--concurrent-tx", help="Refuse a second transaction of a tag while the first is open.")
+    ] = False,
     latency: Annotated[str, typer.Option(help="Before every answer: 20ms, or 5ms..40ms (uniform).")] = "0s",
     reject: Annotated[str, typer.Option(help="Share of good id tags answered Blocked all the same: 2%")] = "0%",
+    db: Annotated[
+        Path | None,
+        typer.Option(help="A file (SQLite) in which registrations and transactions survive a restart."),
+    ] = None,
 ) -> None:
     """Run the embedded CSMS alone, until Ctrl-C."""
     from loadsim import csms_command  # noqa: PLC0415
@@ -183,8 +193,10 @@ def csms(
         interval=interval,
         boot_status=boot_status,
         tags=tags,
+        concurrent_tx=concurrent_tx,
         latency=latency,
         reject=reject,
+        db=db,
     )
 
 

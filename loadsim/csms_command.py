@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 from typing import Final, cast
@@ -11,12 +10,12 @@ import trio
 
 from loadsim.csms.options import ServerOptions, SubprotocolRule
 from loadsim.csms.standalone import run_standalone
+from loadsim.csms.tag_file import TagFile, read_tag_file
 from loadsim.errors import UsageError
 from loadsim.scenario.plan import EmbeddedCsms
 from loadsim.units import parse_duration, parse_share
 
 _BOOT_STATUS: Final = ("Accepted", "Pending", "Rejected")
-_TAG_STATUS: Final = ("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")
 
 
 def serve(
@@ -28,21 +27,27 @@ def serve(
     interval: str,
     boot_status: str,
     tags: Path | None,
+    concurrent_tx: bool,
     latency: str,
     reject: str,
+    db: Path | None,
 ) -> None:
     """Serve until Ctrl-C.
 
     Raises:
-        UsageError: an option makes no sense, or the port is taken.
+        UsageError: an option makes no sense, a file cannot be used, or the port is taken.
     """
+    known = TagFile() if tags is None else read_tag_file(tags)
     try:
         behaviour = EmbeddedCsms(
             interval=_whole_seconds(interval),
             boot_status=_statuses(boot_status),
             latency=_latency(latency),
             reject=parse_share(reject),
-            tags=None if tags is None else _tags(tags),
+            tags=None if tags is None else known.statuses,
+            parents=known.parents,
+            expiries=known.expiries,
+            concurrent_tx=concurrent_tx,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -51,6 +56,7 @@ def serve(
         port=port,
         subprotocol=cast("SubprotocolRule", subprotocol),
         password=password,
+        db=None if db is None else str(db),
         behaviour=behaviour,
     )
     trio.run(run_standalone, options, lambda line: print(line, file=sys.stderr, flush=True))
@@ -78,18 +84,3 @@ def _latency(text: str) -> tuple[float, float]:
     if second < first:
         raise ValueError(f"--latency: expected a..b with a <= b, got {text!r}")
     return first, second
-
-
-def _tags(path: Path) -> dict[str, str]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            if not {"tag", "status"} <= set(rows.fieldnames or ()):
-                raise ValueError(f"--tags: {path}: expected the columns tag,status")
-            tags = {row["tag"]: row["status"] for row in rows}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"--tags: {path}: {error}") from error
-    for tag, status in tags.items():
-        if status not in _TAG_STATUS:
-            raise ValueError(f"--tags: {path}: {tag}: expected {', '.join(_TAG_STATUS)}; got {status!r}")
-    return tags

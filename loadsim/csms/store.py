@@ -47,7 +47,6 @@ _SCHEMA: Final = (
     )""",
     "CREATE INDEX transactions_by_start ON transactions (charge_point, timestamp)",
     f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 _DOUBLED: Final = """SELECT coalesce(sum(times - 1), 0) FROM (
     SELECT count(*) AS times FROM transactions
@@ -165,9 +164,10 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("BEGIN IMMEDIATE")  # takes the lock, and finds out whether the file can be written
+        connection.execute("BEGIN IMMEDIATE")
         for statement in _SCHEMA if is_new else ():
             connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")  # known, but shows whether it can be written
         connection.execute("COMMIT")
     except sqlite3.OperationalError as error:
         reason = "another process has it open" if "locked" in str(error) else str(error)

@@ -17,7 +17,11 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     *port* 0 is any free one. *subprotocol*: ``ocpp1.6`` closes what does not offer it (OCPP-J, section 3.2),
     ``optional`` agrees to it where it is offered, ``none`` agrees to none. *password* is that of every charge
     point, None lets all in. *seed* is of the latencies drawn. *db* is the path of a file that keeps
-    registrations and transactions from one start to the next; None keeps them in memory.
+    registrations and transactions from one start to the next; None keeps them in memory. *hold_calls*: the
+    planned calls begin when they are told to, and not when the CSMS listens.
+
+    *control* is where the HTTP endpoint listens, HOST:PORT; None is nowhere. Where that is not loopback it needs
+    a *control_token*.
     """
 
     host: str = "127.0.0.1"
@@ -27,6 +31,9 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     seed: int = 0
     db: str | None = None
     behaviour: EmbeddedCsms = EmbeddedCsms()
+    hold_calls: bool = False
+    control: str | None = None
+    control_token: str | None = None
 
     def __repr__(self) -> str:
         return f"ServerOptions(host={self.host!r}, port={self.port}, subprotocol={self.subprotocol!r})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import random
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,10 +14,12 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, wrap_server_stream
 
 from loadsim.csms import conversation, handshake
+from loadsim.csms.calling import CALL_TIMEOUT, Callee, Calls, LineLost, Outcome, make_request
+from loadsim.csms.drive import HEARD, Drive
 from loadsim.csms.options import ServerOptions
 from loadsim.csms.record import ServerCounts
 from loadsim.csms.sockets import WatchedStream, listen, url_of
-from loadsim.ocpp.frame import Call, CallError
+from loadsim.ocpp.frame import Call, CallError, CallResult
 from loadsim.v16.central import Central, ChargePointSession
 
 MAX_MESSAGE_SIZE: Final = 1 << 20
@@ -33,12 +36,17 @@ _OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, 
 class _Connection:
     """An open WebSocket of a charge point, and the nursery that ends with it."""
 
-    __slots__ = ("nursery", "replaced", "session", "websocket")
+    __slots__ = ("callee", "calls", "legacy", "nursery", "replaced", "session", "websocket")
 
-    def __init__(self, websocket: WebSocketConnection, session: ChargePointSession, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, websocket: WebSocketConnection, session: ChargePointSession, nursery: trio.Nursery, calls: Calls
+    ) -> None:
         self.websocket = websocket
         self.session = session
         self.nursery = nursery
+        self.calls = calls
+        self.callee: Callee | None = None  # most charge points are never called
+        self.legacy = False
         self.replaced = False
 
     @property
@@ -48,6 +56,30 @@ class _Connection:
     def close(self, code: int, reason: str) -> None:
         """Begin the closing handshake; the connection's own task ends with it."""
         self.nursery.start_soon(_close, self.websocket, code, reason)
+
+    def cut(self) -> None:
+        """End the connection without a word."""
+        self.nursery.cancel_scope.cancel()
+
+    def ended(self) -> None:
+        """Give up on the calls to the charge point: no answer can come any more."""
+        if self.callee is not None:
+            self.callee.end()
+
+    def answered(self, text: str) -> None:
+        """Take an answer to a call, or what was meant to be one."""
+        self.calls.receive(self.session.identity, self.callee, text)
+
+    async def send(self, text: str) -> None:
+        """Send a frame.
+
+        Raises:
+            LineLost: the connection has ended.
+        """
+        try:
+            await self.websocket.send_message(text)
+        except ConnectionClosed as error:
+            raise LineLost from error
 
 
 class Server:
@@ -61,6 +93,8 @@ class Server:
         self._open: dict[str, _Connection] = {}
         self._opening: set[trio.CancelScope] = set()
         self._random = random.Random(options.seed)
+        self._calls = Calls()
+        self.drive = Drive(options.behaviour.calls, seed=options.seed, known=central.charge_point, call=self.call)
 
     @property
     def connections(self) -> int:
@@ -69,7 +103,46 @@ class Server:
 
     def record(self) -> dict[str, Any]:
         """Return what was seen and answered so far: plain numbers by name, for JSON."""
-        return {**self._counts.record(), **self._central.record()}
+        return {
+            **self._counts.record(),
+            **self._central.record(),
+            **self._calls.record(),
+            **self.drive.record(),
+        }
+
+    def charge_points(self) -> Iterator[dict[str, Any]]:
+        """Yield what is known of each charge point, connected or not: plain values by name, for JSON."""
+        for session in self._central.charge_points:
+            yield {
+                "identity": session.identity,
+                "connected": session.identity in self._open,
+                "accepted": session.accepted,
+                "firmware_version": session.firmware_version,
+                "statuses": {str(number): status for number, status in session.connector_status.items()},
+                "open_transactions": [
+                    {"transaction_id": number, "connector_id": each.connector, "id_tag": each.id_tag}
+                    for number, each in session.open_transactions.items()
+                ],
+            }
+
+    async def call(
+        self, identity: str, action: str, payload: Mapping[str, Any], *, timeout: float = CALL_TIMEOUT
+    ) -> Outcome:
+        """Call a charge point and return what became of it; calls to one charge point are sent one by one.
+
+        *payload* is the request's JSON object. *timeout* is how many seconds its turn is awaited, and again how
+        many its answer is.
+
+        Raises:
+            InvalidPayload: no central system sends *action*, or its schema refuses *payload*.
+        """
+        request = make_request(action, payload)
+        connection = self._open.get(identity)
+        if connection is None or connection.gone:
+            return self._calls.not_connected(request)
+        if connection.callee is None:
+            connection.callee = self._calls.callee(identity, connection, legacy=connection.legacy)
+        return await connection.callee.call(request, timeout=timeout)
 
     async def accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
         """Serve what connects to *listener* in *connections*, until cancelled."""
@@ -101,7 +174,7 @@ class Server:
             self._counts.connections["broken"] += 1
 
     async def _converse(self, stream: trio.SocketStream) -> None:
-        end = math.inf
+        end = -math.inf  # what is cut ends at once
         async with trio.open_nursery() as nursery:
             request = await self._request(stream, nursery)
             if request is None:
@@ -141,13 +214,15 @@ class Server:
             self._counts.connections["no_subprotocol"] += 1
             await _close(websocket, 1002, f"the subprotocol {handshake.SUBPROTOCOL} was not offered")
             return
-        connection = _Connection(websocket, self._central.charge_point(verdict.identity), nursery)
+        connection = _Connection(websocket, self._central.charge_point(verdict.identity), nursery, self._calls)
         self._enter(verdict.identity, connection)
         try:
             await self._listen(connection)
         finally:
+            connection.ended()
             if self._open.get(verdict.identity) is connection:
                 del self._open[verdict.identity]
+                self.drive.left(verdict.identity)
             if websocket.closed is not None:
                 self._counts.closed[int(websocket.closed.code)] += 1
 
@@ -157,8 +232,10 @@ class Server:
         if earlier is not None:
             connections["replaced"] += 1
             earlier.replaced = True
+            earlier.ended()
             earlier.close(1008, "replaced by a newer connection")
         self._open[identity] = connection
+        self.drive.entered(identity)
         connections["opened"] += 1
         connections["open_max"] = max(connections["open_max"], len(self._open))
 
@@ -174,7 +251,7 @@ class Server:
                 frames["binary"] += 1
                 await _close(websocket, 1003, "OCPP-J sends text frames")
                 return
-            request = conversation.read(message, frames)
+            request = conversation.read(message, frames, connection)
             if request is None:
                 continue
             if high == 0:
@@ -200,8 +277,11 @@ class Server:
                 await self._answer(connection, request)
 
     async def _answer(self, connection: _Connection, request: Call | CallError) -> None:
-        text = conversation.answer(request, connection.session, datetime.now(UTC))
-        await connection.websocket.send_message(text)
+        reply = conversation.answer(request, connection.session, datetime.now(UTC))
+        await connection.websocket.send_message(conversation.write(reply))
+        heard = isinstance(reply, CallResult) and not connection.gone
+        if self.drive and heard and isinstance(request, Call) and request.action in HEARD:
+            self.drive.heard(connection.session.identity, request)
 
 
 async def _close(websocket: WebSocketConnection, code: int, reason: str) -> None:
@@ -230,6 +310,9 @@ async def serve(
                 async with trio.open_nursery() as accepting:
                     for listener in listeners:
                         accepting.start_soon(server.accept, listener, connections)
+                    accepting.start_soon(server.drive.run)
+                    if not options.hold_calls:
+                        server.drive.begin()
                     task_status.started(server)
             finally:
                 stopping.set()

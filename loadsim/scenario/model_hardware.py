@@ -59,6 +59,10 @@ def _error_code(value: Any) -> str:
     return str(value)
 
 
+def _host(value: Any) -> str:
+    return str(_HOST.parse(value)).lower()
+
+
 def _configuration(value: Any) -> str:
     """Turn a value into OCPP's text: "true", "30", "Core,Reservation" (section 9.1)."""
     if isinstance(value, list):
@@ -77,13 +81,13 @@ def _configuration_item(value: Any) -> str:
 
 _SCALAR = [{"type": kind} for kind in ("string", "integer", "boolean")]
 _CONFIGURATION = Reads(_configuration, {"anyOf": [*_SCALAR, {"type": "array", "items": {"anyOf": _SCALAR}}]})
-_HOST = r"[A-Za-z0-9]([A-Za-z0-9._:-]{0,253})"
+_HOST = text(r"[A-Za-z0-9:][A-Za-z0-9._:-]{0,252}", "a host name or an IP address", "files.test.example")
 
 Power = Annotated[float, quantity(units.parse_power, units.POWER_PATTERN, "11kW", above=0, most=(1e7, "10000kW"))]
 Phases = Annotated[int, Reads(_phases, {"anyOf": [{"enum": [1, 3]}, {"type": "string", "pattern": VARIABLE}]})]
 Configuration = dict[Name, Annotated[str, _CONFIGURATION]]
 Profiles = Annotated[list[Annotated[str, one_of(*PROFILES)]], OneOrMore()]
-Host = Annotated[str, text(_HOST, "a host name or an IP address", "files.test.example")]
+Host = Annotated[str, Reads(_host, _HOST.schema)]
 ErrorCode = Annotated[str, Reads(_error_code, {"type": "string", "pattern": f"^(?:{'|'.join(ERROR_CODES)})$"})]
 _Rate = Annotated[float, RATE]
 

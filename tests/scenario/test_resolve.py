@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadsim.charge_point.settings import Arrivals, Backoff, BootData, ChargePointSettings, HeartbeatSettings
+from loadsim.charge_point.distribution import Distribution, fixed, uniform
+from loadsim.charge_point.settings import (
+    Arrivals,
+    Backoff,
+    BootData,
+    ChargePointSettings,
+    DiagnosticsSettings,
+    FirmwareSettings,
+    HardwareSettings,
+    HeartbeatSettings,
+    SessionSettings,
+)
 from loadsim.scenario.plan import EmbeddedCsms, Plan, Target
 from loadsim.scenario.resolve import resolve, resolved_yaml, split
 from tests.scenario.helpers import FLEETS, HEAD, STAGES, plan_of, read
@@ -26,7 +37,7 @@ csms:
   call_timeout: 20s
   source_addresses: [127.0.0.2, "::1"]
 id_tags:
-  drivers: {count: 20, pattern: "DRV{n:08}"}
+  drivers: {count: 20, pattern: "DRV{n:08}", parent: GROUP1}
   staff: {file: tags.csv, expect: Blocked}
 fleets:
   street_ac:
@@ -42,13 +53,45 @@ fleets:
     ping: 45s
     framing: object
     subprotocol: none
+    session: commuter
+    power: 7.4kW
+    phases: 1
+    configuration:
+      TransactionMessageAttempts: 5
+      StopTransactionOnInvalidId: false
+      MeterValuesSampledData: [Energy.Active.Import.Register, Power.Active.Import]
+    profiles: [Core, SmartCharging]
+    firmware: {download: 1m..5m, install: 90s, download_failures: 5%, install_failures: 2%}
+    diagnostics: {upload: {normal: 30s, sd: 10s, min: 5s, max: 2m}, failures: 1%}
+    hardware:
+      faults: 0.1/d
+      fault_lasts: {lognormal: 10m, sigma: 0.7}
+      codes: {GroundFailure: 50%, OtherError: 50%}
+      power_losses: 0.01/d
+      power_loss_lasts: 1m..1h
+      ev_disconnects: 0.2/d
+    reboot: 20s
+    transfer_hosts: [Files.test.example, "::1"]
   motorway_dc:
     id: {file: ids.csv}
     heartbeat: 90s
     authorize: {rate: 60/m, arrivals: even}
+    session: fast_charge
+sessions:
+  commuter:
+    tags: {drivers: 98%, staff: 2%}
+    start: {rfid: 70%, remote: 30%}
+    plugged_in: {normal: 2h, sd: 40m, min: 5m}
+    energy: 8kWh..40kWh
+    meter_values: 30s
+    no_show: 2%
+    other_tag: 1%
+  fast_charge:
+    plugged_in: {lognormal: 25m, sigma: 0.4}
+    energy: 55.5kWh
 stages:
   - {name: up, for: 15m, online: {street_ac: 50%}, measure: false}
-  - {for: 1h30m, online: 100%}
+  - {for: 1h30m, online: 100%, sessions: 1500/h, arrivals: even}
   - {for: 0s, online: 7, jump: true}
   - {for: 10.5s}
 thresholds:
@@ -92,9 +135,47 @@ def test_a_full_scenario_becomes_plain_values(full: Path) -> None:
         framing="object",
         subprotocol="none",
         call_timeout=20.0,
+        power=7400.0,
+        phases=1,
+        session=SessionSettings(
+            name="commuter",
+            tags={"drivers": 0.98, "staff": 0.02},
+            rfid=0.7,
+            plugged_in=Distribution(kind="normal", a=7200.0, b=2400.0, least=300.0),
+            energy=uniform(8000.0, 40000.0),
+            no_show=0.02,
+            other_tag=0.01,
+        ),
+        configuration={
+            "MeterValueSampleInterval": "30",
+            "TransactionMessageAttempts": "5",
+            "StopTransactionOnInvalidId": "false",
+            "MeterValuesSampledData": "Energy.Active.Import.Register,Power.Active.Import",
+        },
+        profiles=("Core", "SmartCharging"),
+        firmware=FirmwareSettings(
+            download=uniform(60.0, 300.0), install=fixed(90.0), download_failures=0.05, install_failures=0.02
+        ),
+        diagnostics=DiagnosticsSettings(
+            upload=Distribution(kind="normal", a=30.0, b=10.0, least=5.0, most=120.0), failures=0.01
+        ),
+        hardware=HardwareSettings(
+            faults=0.1 / 86400,
+            fault_lasts=Distribution(kind="lognormal", a=600.0, b=0.7),
+            codes={"GroundFailure": 0.5, "OtherError": 0.5},
+            power_losses=0.01 / 86400,
+            power_loss_lasts=uniform(60.0, 3600.0),
+            ev_disconnects=0.2 / 86400,
+        ),
+        reboot=fixed(20.0),
+        transfer_hosts=("files.test.example", "::1"),
     )
     assert plan.fleets[1].settings.subprotocol == "optional"
     assert plan.fleets[1].settings.authorize == Arrivals(rate=1.0, spacing="even")
+    assert plan.fleets[1].settings.session == SessionSettings(
+        name="fast_charge", plugged_in=Distribution(kind="lognormal", a=1500.0, b=0.4), energy=fixed(55500.0)
+    )
+    assert plan.fleets[1].settings.configuration == {"MeterValueSampleInterval": "60"}
     assert plan.fleets[1].count == 3
 
 

@@ -107,6 +107,11 @@ def test_a_profile_is_valid_from_the_moment_on_and_up_to_the_moment() -> None:
     assert limit_at(profiles, 1, at("13:00"), started=NOON) == Limit(math.inf, None)
 
 
+def test_a_schedule_that_would_begin_after_its_validity_never_limits() -> None:
+    profiles = store((0, profile(start=at("13:00"), valid_to=at("13:00"))))
+    assert limit_at(profiles, 1, NOON) == Limit(math.inf, None)
+
+
 def test_a_daily_schedule_goes_on_across_midnight() -> None:
     # Since Friday, each day from 22:00: four hours at 3 kW, four hours at 5 kW. Asked on Sunday at 21:00.
     nightly = profile(
@@ -269,6 +274,15 @@ def test_a_shared_current_holds_on_each_phase() -> None:
     assert schedule(profiles, 2, charging=2) == [(0, 6900)]
 
 
+def test_the_phases_of_the_charge_points_limit_hold_for_a_current_too() -> None:
+    # 12 kW for the whole, on one phase; the connector's 16 A are then 16 x 230 = 3,680 W.
+    profiles = store(
+        (0, profile(1, 0, "ChargePointMaxProfile", periods={0: 12_000}, phases=1)),
+        (1, profile(2, 0, periods={0: 16}, unit="A")),
+    )
+    assert schedule(profiles) == [(0, 3680)]
+
+
 def test_connector_0_tells_the_sum_of_all_within_the_limit_of_the_whole() -> None:
     # Connector 1: 4 kW for ten minutes, then 2 kW; connector 2: 7 kW by default; connector 3: the same.
     # Sum 18 kW, from 12:10 on 16 kW; the whole: 15 kW from 12:20 on, 30 kW before.
@@ -322,6 +336,12 @@ def test_a_schedule_starts_with_the_second_and_counts_whole_seconds() -> None:
 
     assert start == NOON + timedelta(seconds=4)
     assert [(p.start_period, p.limit) for p in told.charging_schedule_period] == [(0, 2000), (6, 3000)]
+
+
+def test_what_began_in_this_second_shows_from_the_first_period_on() -> None:
+    profiles = store((0, profile(periods={0: 2000}, start=NOON + timedelta(seconds=0.25))))
+    assert schedule(profiles, now=NOON + timedelta(seconds=0.5)) == [(0, 2000)]
+    assert schedule(profiles, now=NOON + timedelta(seconds=0.125)) == [(0, 11_000), (1, 2000)]
 
 
 def test_what_is_installed_in_this_second_shows_from_the_first_period_on() -> None:

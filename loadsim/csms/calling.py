@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -12,11 +11,11 @@ import trio
 
 from loadsim.metrics.catalogue import STRAYS
 from loadsim.metrics.histogram import Histogram
-from loadsim.ocpp.action import Action, InvalidPayload, Verdict, encode_payload
+from loadsim.ocpp.action import Action, InvalidPayload, Verdict
 from loadsim.ocpp.frame import ERROR_CODES, CallError, encode_call
 from loadsim.ocpp.rpc import Answered as AnsweredFrame
 from loadsim.ocpp.rpc import Rpc, Spoilt, Stray
-from loadsim.v16.messages import BY_NAME
+from loadsim.v16.orders import Request
 
 CALL_TIMEOUT: Final = 30.0
 """Seconds that an answer is awaited, where nothing else is said."""
@@ -136,32 +135,6 @@ class CallCounts:
     def _fold(self) -> None:
         self._times.record(self._recent)
         self._recent.clear()
-
-
-class Request(msgspec.Struct, frozen=True):
-    """A request that its schema accepts, ready to be sent."""
-
-    action: Action
-    payload: bytes
-
-
-def make_request(action: str, payload: Mapping[str, Any]) -> Request:
-    """Check what is to be sent; *payload* is the request's JSON object.
-
-    Raises:
-        InvalidPayload: no central system sends *action*, or its schema refuses *payload*.
-    """
-    row = BY_NAME.get(action)
-    if row is None:
-        raise InvalidPayload("NotImplemented", f"{action[:50]!r} is no action of OCPP 1.6")
-    if row.sender == "charge_point":
-        raise InvalidPayload("NotSupported", f"{row.name} is for the charge point to send")
-    try:
-        encoded = encode_payload(payload)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidPayload("FormationViolation", f"not JSON: {error}") from error
-    row.decode_request(encoded)
-    return Request(row, encoded)
 
 
 class _Slot:

@@ -8,12 +8,11 @@ from typing import Any, Final
 
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.tags import TagClassPool, TagPool
-from loadsim.csms.calling import make_request
 from loadsim.csms.roster import Field
 from loadsim.errors import UsageError
 from loadsim.ocpp.action import InvalidPayload
 from loadsim.scenario.plan import PlannedCall, TagClass
-from loadsim.v16.orders import SAMPLE, fill, need_of
+from loadsim.v16.orders import SAMPLE, fill, make_request, need_of
 
 DEFAULT_TAGS: Final = (TagClass(name="default", count=1000, pattern="TAG{n:05}"),)
 """The tags of a plan that names none."""

@@ -14,13 +14,14 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, wrap_server_stream
 
 from loadsim.csms import conversation, handshake
-from loadsim.csms.calling import CALL_TIMEOUT, Callee, Calls, LineLost, Outcome, make_request
+from loadsim.csms.calling import CALL_TIMEOUT, Callee, Calls, LineLost, Outcome
 from loadsim.csms.drive import HEARD, Drive
 from loadsim.csms.options import ServerOptions
 from loadsim.csms.record import ServerCounts
 from loadsim.csms.sockets import WatchedStream, listen, url_of
 from loadsim.ocpp.frame import Call, CallError, CallResult
 from loadsim.v16.central import Central, ChargePointSession
+from loadsim.v16.orders import make_request
 
 MAX_MESSAGE_SIZE: Final = 1 << 20
 HANDSHAKE_TIMEOUT: Final = 10.0

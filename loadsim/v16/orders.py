@@ -15,7 +15,9 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from loadsim.ocpp.action import Action, InvalidPayload, encode_payload
 from loadsim.units import parse_duration, shown
+from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.formats import format_date_time
 
 RESERVED_FOR: Final = timedelta(minutes=15)
@@ -249,3 +251,29 @@ _RULES: Final[Mapping[str, Mapping[str, _Rule]]] = MappingProxyType(
         "UpdateFirmware": {"retrieveDate": _unless_given(_now)},
     }
 )
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request that its schema accepts, ready to be sent."""
+
+    action: Action
+    payload: bytes
+
+
+def make_request(action: str, payload: Mapping[str, Any]) -> Request:
+    """Check what is to be sent; *payload* is the request's JSON object.
+
+    Raises:
+        InvalidPayload: no central system sends *action*, or its schema refuses *payload*.
+    """
+    row = BY_NAME.get(action)
+    if row is None:
+        raise InvalidPayload("NotImplemented", f"{action[:50]!r} is no action of OCPP 1.6")
+    if row.sender == "charge_point":
+        raise InvalidPayload("NotSupported", f"{row.name} is for the charge point to send")
+    try:
+        encoded = encode_payload(payload)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidPayload("FormationViolation", f"not JSON: {error}") from error
+    row.decode_request(encoded)
+    return Request(row, encoded)

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from loadsim.csms.calling import Answered, CallCounts, Callee, Calls, Failed, LineLost, Outcome, make_request
+from loadsim.csms.calling import Answered, CallCounts, Callee, Calls, Failed, LineLost, Outcome
 from loadsim.ocpp.action import InvalidPayload
+from loadsim.v16.orders import make_request
 from tests.csms.peer import BOOT, Peer, connected, running
 
 Reaction = Callable[["FakeLine", str, str], None]

@@ -17,13 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from loadsim.csms.calling import Answered, Failed, Outcome, make_request
+from loadsim.csms.calling import Answered, Failed, Outcome
 from loadsim.csms.drive import Drive
 from loadsim.csms.options import ServerOptions
 from loadsim.csms.points import Runs
 from loadsim.errors import UsageError
 from loadsim.ocpp.frame import Call
 from loadsim.scenario.plan import EmbeddedCsms, PlannedCall, TagClass, follow_up_remote_start
+from loadsim.v16.orders import make_request
 from tests.csms.peer import connected, running
 
 WALL = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)

@@ -28,7 +28,8 @@ ROWS = {code(row[0]): row for row in rows(EVERY_KEY)}
 BASE = """\
 version: 1
 name: base
-fleets: {NAME: {count: 10, authorize: {rate: 1/h}, heartbeat: {}, reconnect: {}, boot: {}}}
+fleets: {NAME: {count: 10, authorize: {rate: 1/h}, heartbeat: {}, reconnect: {}, boot: {}, session: NAME}}
+sessions: {NAME: {}}
 stages: [{for: 10s, online: 100%}]
 """
 FILES = {
@@ -39,7 +40,13 @@ FILES = {
 }
 ENVIRON = {"CSMS_URL": "ws://localhost:9000", "CSMS_PASSWORD": "pass-word"}
 # Defaults that the table gives in words, or that only make sense with a key beside them.
-UNCHECKED = {"csms.auth.user", "csms.embedded.tags", "fleets.NAME.id.pattern", "stages[].name"}
+UNCHECKED = {
+    "csms.auth.user",
+    "csms.embedded.tags",
+    "fleets.NAME.id.pattern",
+    "sessions.NAME.start.remote",
+    "stages[].name",
+}
 
 
 def keys_of(model: type[Part], prefix: str = "") -> Iterator[str]:

@@ -18,13 +18,15 @@ from msgspec import UNSET
 from loadsim.v16.charging_profiles import ChargingProfiles
 from loadsim.v16.connectors import VOLTAGE
 from loadsim.v16.messages.types import ChargingRateUnit, ChargingSchedule, ChargingSchedulePeriod
-from loadsim.v16.prepared_profile import FOREVER, SECOND, Cap, to_datetime, to_microseconds
+from loadsim.v16.prepared_profile import FOREVER, MAX_PERIODS, SECOND, Cap, to_datetime, to_microseconds
 
 LONGEST_COMPOSITE: Final = 7 * 24 * 3600
 """Seconds; a longer schedule is asked for in vain, for it is told how long the answer's is."""
 
 _MOST_STRETCHES: Final = 1000
 """That a schedule looks at; each quarter of an hour of a week is 672."""
+_MOST_LOOKS: Final = 10_000
+"""At single connectors, for a schedule of all: some 70 ms, in which the whole shard does nothing else."""
 _ASSUMED_PHASES: Final = 3
 
 
@@ -91,7 +93,12 @@ def composite_schedule(
     seconds = min(duration, LONGEST_COMPOSITE)
     periods: list[ChargingSchedulePeriod] = []
     offset = 0
-    for _ in range(_MOST_STRETCHES):
+    most = (
+        _MOST_STRETCHES
+        if connector_id
+        else min(_MOST_STRETCHES, max(MAX_PERIODS, _MOST_LOOKS // profiles.connectors))
+    )
+    for _ in range(most):
         moment = start + offset * SECOND if offset else at
         if connector_id == 0:
             watts, phases, until = _of_all(profiles, moment, begun, at, power)

@@ -396,6 +396,25 @@ def test_a_schedule_that_changes_all_too_often_ends_early_and_says_so() -> None:
     assert told.charging_schedule_period[-1].start_period < told.duration
 
 
+def test_a_schedule_of_very_many_connectors_is_no_more_work_than_that_of_few() -> None:
+    # Hourly changes: ten thousand looks at a hundred connectors are a hundred hours.
+    hourly = profile(
+        kind="Recurring", recurrency="Daily", start=at("00:00"), periods={n * 3600: 1000 + n for n in range(24)}
+    )
+    for connectors, hours in ((10, 7 * 24), (100, 100), (1000, 24)):
+        _, told = composite_schedule(
+            store((0, hourly), connectors=connectors),
+            0,
+            now=NOON,
+            duration=LONGEST_COMPOSITE,
+            unit="W",
+            power=POWER,
+            started={},
+        )
+        assert told.duration == hours * 3600
+        assert told.charging_schedule_period[0].limit == connectors * 1012
+
+
 @pytest.mark.parametrize("huge", [10**12, 10**400])
 def test_numbers_beyond_all_measure_do_no_harm(huge: int) -> None:
     endless = profile(periods={0: 5000, huge: 1}, duration=huge + 1, valid_to=datetime(9999, 12, 31, tzinfo=UTC))

@@ -135,6 +135,13 @@ async def test_rule_39_a_profile_is_accepted_where_it_can_be_kept(
         assert bool(memory_of(charge_point).profiles) is (status == "Accepted")
 
 
+async def test_without_smart_charging_a_profile_is_not_supported(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        charge_point = await w.online(profiles=("Core", "RemoteTrigger"))
+        assert await order(w, "SetChargingProfile", setting(0)) == {"status": "NotSupported"}
+        assert memory_of(charge_point).profiles is None
+
+
 @pytest.mark.parametrize(
     ("action", "payload"),
     [

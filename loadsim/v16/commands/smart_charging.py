@@ -22,7 +22,12 @@ from loadsim.v16.smart_charging import clear, composite_now, install
 
 
 def set_charging_profile(charge_point: ChargePoint, request: SetChargingProfileRequest) -> Reply:
-    """Install a profile, or replace one (section 5.16); what makes no sense here and now is Rejected."""
+    """Install a profile, or replace one (section 5.16); what makes no sense here and now is Rejected.
+
+    Of the three calls it alone has a status that says NotSupported (section 7.12): without smart charging, all is.
+    """
+    if "SmartCharging" not in charge_point.settings.profiles:
+        return Reply(SetChargingProfileResponse(status="NotSupported"))
     installed = install(charge_point, request.connector_id, request.cs_charging_profiles)
     return Reply(SetChargingProfileResponse(status="Accepted" if installed else "Rejected"))
 

@@ -333,7 +333,8 @@ class _Conductor:
         self._folder.take_examples(list(progress.new_examples()))
         if self._folder.problem is not None:
             progress.troubles.append(f"not all results could be written: {self._folder.problem}")
-        summary = build_summary(progress, duration=duration if progress.ended_at is None else progress.ended_at)
+        ended_at = duration if progress.ended_at is None else progress.ended_at
+        summary = build_summary(progress, duration=ended_at, csms=record)
         if record is not None:
             summary["embedded_csms"] = record
         self._folder.write_summary(summary)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 import trio
 
+from loadsim.charge_point.arrival import Arrival, draw_arrival
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.context import Context
 from loadsim.charge_point.tags import TagClassPool, TagPool
 from loadsim.dialects import DIALECTS
 from loadsim.scenario.load_profile import online_intervals
+from loadsim.charge_point.draws import Draws
 from loadsim.scenario.plan import FleetPlan, Plan
+from loadsim.scenario.session_arrivals import session_arrivals
 from loadsim.scenario.shard import members
 
 _TICK: Final = 0.010
@@ -39,8 +43,10 @@ class Fleet:
         self._plan = plan
         self._context = context
         self._members = list(shard_members(plan, shard, workers))
-        self._tags = {fleet.name: tag_pool(plan, fleet) for fleet in plan.fleets}
+        self._tags = {fleet.name: tag_pool(plan, fleet.tags) for fleet in plan.fleets}
         self._charge_points: dict[int, ChargePoint] = {}
+        self._shard, self._workers = shard, workers
+        self._ended_early = False
         self._ending = trio.Event()
         self.ended = trio.Event()
         """Set when nothing is measured any more: connections are being closed."""
@@ -61,6 +67,7 @@ class Fleet:
             "charge_points.booting": states["booting"],
             "charge_points.backing_off": states["backing_off"],
             "charge_points.online_end": self.online_end,
+            "transactions.running": self._context.charging,
         }
 
     @property
@@ -73,8 +80,14 @@ class Fleet:
         """Connections open now."""
         return self._context.connections
 
+    @property
+    def open_transactions(self) -> list[int]:
+        """Ids of the transactions that charge points left open; known once they are accounted for."""
+        return self._context.open_transactions
+
     def end(self) -> None:
-        """End the run now, as at its planned end."""
+        """End the run now: as at its planned end, after the stops of the transactions that are open."""
+        self._ended_early = True
         self._ending.set()
 
     async def run(self, *, graceful_stop: float) -> None:
@@ -85,6 +98,9 @@ class Fleet:
                     schedule.start_soon(self._measure_lateness)
                     schedule.start_soon(self._start_charge_points, nursery)
                     schedule.start_soon(self._stop_charge_points)
+                    for fleet in self._plan.fleets:
+                        if fleet.settings.session is not None:
+                            schedule.start_soon(self._bring_drivers, fleet)
                     await self._ending.wait()
                     schedule.cancel_scope.cancel()
             await self._drain(graceful_stop)
@@ -127,16 +143,56 @@ class Fleet:
             number=member.number,
             fleet=fleet.name,
             n=member.n,
+            fleet_size=fleet.count,
             password=identity.password,
             tags=self._tags[fleet.name],
         )
-        for since, until in member.intervals:
-            await self._context.sleep_until(since)
-            if self._context.ended_at is not None or self._context.clock.elapsed >= until:
-                continue  # over: at the end of the run, or because the last answer of the interval before came late
-            self._charge_points[member.number] = charge_point
-            await charge_point.live(since)
-            del self._charge_points[member.number]
+        try:
+            for since, until in member.intervals:
+                await self._context.sleep_until(since)
+                if self._context.ended_at is not None or self._context.clock.elapsed >= until:
+                    continue  # over: at the run's end, or because the last answer of the interval before came late
+                self._charge_points[member.number] = charge_point
+                await charge_point.live(since)
+                del self._charge_points[member.number]
+        finally:
+            charge_point.dialect.settle(charge_point)
+
+    async def _bring_drivers(self, fleet: FleetPlan) -> None:
+        """Have drivers come as the stages want it, whatever became of those before (an open load).
+
+        Every worker draws all arrivals of the fleet and takes those whose charge point is one of its own. A
+        driver who finds no free connector there goes to the next charge points of the shard.
+        """
+        context, settings = self._context, fleet.settings.session
+        assert settings is not None
+        tags = tag_pool(self._plan, settings.tags or fleet.tags)
+        numbers = [member.number for member in self._members if member.fleet is fleet]
+        if tags is None or not numbers:
+            return
+        first = next(number for number, each in first_numbers(self._plan) if each is fleet)
+        full_since = -1
+        arrivals = session_arrivals(self._plan.stages, fleet.name, Draws(self._plan.seed, fleet.name, 0, "sessions"))
+        for index, due in enumerate(arrivals):
+            draws = Draws(self._plan.seed, fleet.name, index, "session")
+            number = first + draws.below(fleet.count)
+            if number % self._workers != self._shard:
+                continue
+            await context.sleep_until(due)
+            arrival = draw_arrival(settings, tags, draws, due)
+            context.recorder.counters["sessions.due"] += 1
+            if context.connectors_freed != full_since and self._find_connector(arrival, number, numbers):
+                continue
+            full_since = context.connectors_freed  # nobody need look again before one is freed
+            context.recorder.counters["sessions.no_free_connector"] += 1
+
+    def _find_connector(self, arrival: Arrival, number: int, numbers: list[int]) -> bool:
+        begin = bisect_left(numbers, number)
+        for offset in range(len(numbers)):
+            charge_point = self._charge_points.get(numbers[(begin + offset) % len(numbers)])
+            if charge_point is not None and charge_point.dialect.arrive(charge_point, arrival):
+                return True
+        return False
 
     async def _measure_lateness(self) -> None:
         """Record how late a 10 ms ticker wakes up; ticks that a stall swallowed are counted too."""
@@ -164,6 +220,8 @@ class Fleet:
         due = sum(member.intervals[0][0] <= context.ended_at for member in self._members)
         context.recorder.counters["generator.due"] += due
         context.recorder.counters["generator.behind"] += due - self.started
+        if self._ended_early:
+            await self._leave_in_good_order(graceful_stop)
         longest = max((fleet.settings.call_timeout for fleet in self._plan.fleets), default=math.inf)
         with trio.move_on_after(min(longest, graceful_stop)):
             while context.open_calls:  # noqa: ASYNC110 - the hot path counts; it need not wake anyone
@@ -181,11 +239,26 @@ class Fleet:
                 await trio.sleep(_DRAIN_POLL)
 
 
+    async def _leave_in_good_order(self, graceful_stop: float) -> None:
+        """Have the open transactions stopped: the run is ended by somebody who will look at the CSMS next."""
+        with trio.move_on_after(graceful_stop):
+            async with trio.open_nursery() as nursery:
+                for charge_point in list(self._charge_points.values()):
+                    if charge_point.dialect.leaving is not None:
+                        nursery.start_soon(charge_point.dialect.leaving, charge_point)
+
+
+def first_numbers(plan: Plan) -> Iterator[tuple[int, FleetPlan]]:
+    """Yield each fleet with the number in the run that its first charge point has."""
+    before = 0
+    for fleet in plan.fleets:
+        yield before, fleet
+        before += fleet.count
+
+
 def shard_members(plan: Plan, shard: int, workers: int) -> Iterator[Member]:
     """Yield the charge points of a shard that are online at some time."""
-    before = [0]
-    for fleet in plan.fleets:
-        before.append(before[-1] + fleet.count)
+    before = [first for first, _ in first_numbers(plan)]
     for index, n in members(plan, shard, workers):
         fleet = plan.fleets[index]
         intervals = online_intervals(plan.stages, fleet.name, n, fleet.count)
@@ -193,11 +266,11 @@ def shard_members(plan: Plan, shard: int, workers: int) -> Iterator[Member]:
             yield Member(fleet, n, before[index] + n, intervals)
 
 
-def tag_pool(plan: Plan, fleet: FleetPlan) -> TagPool | None:
-    """Return the tags of a fleet's drivers; None when it has none."""
+def tag_pool(plan: Plan, shares: Mapping[str, float]) -> TagPool | None:
+    """Return the tags of drivers, by the *shares* of their classes; None when there are none."""
     classes = [
-        TagClassPool(tags.name, tags.expect, fleet.tags[tags.name], tags.count, tags.tag)
+        TagClassPool(tags.name, tags.expect, shares[tags.name], tags.count, tags.tag)
         for tags in plan.tag_classes
-        if fleet.tags.get(tags.name, 0) > 0
+        if shares.get(tags.name, 0) > 0
     ]
     return TagPool(classes) if classes else None

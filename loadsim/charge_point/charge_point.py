@@ -56,6 +56,7 @@ class ChargePoint:
         "context",
         "dialect",
         "fleet",
+        "fleet_size",
         "identity",
         "link",
         "lives",
@@ -81,6 +82,7 @@ class ChargePoint:
         number: int,
         fleet: str = "",
         n: int = 0,
+        fleet_size: int = 1,
         password: str | None = None,
         tags: TagPool | None = None,
     ) -> None:
@@ -94,6 +96,7 @@ class ChargePoint:
             number: distinct within the run; begins its message ids and picks its source address.
             fleet: the name of its fleet; with *n* and the seed it keys the random draws.
             n: its number within the fleet, from 0.
+            fleet_size: how many charge points the fleet has.
             password: for basic auth, where it has one of its own.
             tags: the id tags of the drivers that come to it.
         """
@@ -104,6 +107,7 @@ class ChargePoint:
         self.number = number
         self.fleet = fleet
         self.n = n
+        self.fleet_size = fleet_size
         self.password: str | bytes | None = password
         """For basic auth, where it has one of its own; bytes are an AuthorizationKey that the CSMS has set."""
         self.ping_interval = settings.ping
@@ -174,6 +178,8 @@ class ChargePoint:
         finally:
             self._nursery = None
             self._enter("")
+            if self.context.ended_at is None:
+                self.dialect.gone(self)
 
     def spawn(self, task: Callable[..., Awaitable[None]], *args: object) -> None:
         """Run *task* in the background until `stop`, across connections; it never raises."""
@@ -221,7 +227,7 @@ class ChargePoint:
     @property
     def over(self) -> bool:
         """Whether nothing falls due any more: the run ends, or the charge point stops."""
-        return self._over_at is not None
+        return self.over_at is not None
 
     @property
     def online_since(self) -> float:
@@ -229,7 +235,7 @@ class ChargePoint:
         return self._online_since
 
     @property
-    def _over_at(self) -> float | None:
+    def over_at(self) -> float | None:
         """When things ceased to fall due, in seconds of the run; None while they still do."""
         return self.context.ended_at if self.stopped_at is None else self.stopped_at
 
@@ -338,7 +344,7 @@ class ChargePoint:
         def asked(call: Call | AskedBadly) -> None:
             if self._answering < _MOST_ANSWERS_AT_A_TIME:
                 self._answering += 1
-                nursery.start_soon(self._answer, link, call)
+                nursery.start_soon(self._answer, link, call, link.last_traffic)
             else:
                 self.context.recorder.counters["commands.overflow.received"] += 1
                 self.context.recorder.counters["commands.overflow.ignored"] += 1
@@ -352,9 +358,9 @@ class ChargePoint:
         if self._doing is not None:
             self._doing.cancel()
 
-    async def _answer(self, link: Link, call: Call | AskedBadly) -> None:
+    async def _answer(self, link: Link, call: Call | AskedBadly, received_at: float) -> None:
         try:
-            await answer(self, link, call)
+            await answer(self, link, call, received_at)
         finally:
             self._answering -= 1
 
@@ -392,8 +398,8 @@ class ChargePoint:
             NotSent: not sent, of a call that is kept; nothing is counted.
         """
         context = self.context
-        if self._over_at is not None and due > self._over_at:
-            await trio.sleep_forever()  # not due any more; the end of this task comes soon
+        if self.over_at is not None and due > self.over_at:
+            await self._never(kept)  # not due any more; the end of this task comes soon
         series = context.recorder.series(context.stage_at(due), action.name, tag_class)
         series.planned += not kept
         try:
@@ -402,9 +408,9 @@ class ChargePoint:
             else:  # mostly; without the checkpoint that would cost a pass through the scheduler
                 await trio.lowlevel.checkpoint_if_cancelled()
                 self._turn.acquire_nowait()
-            if self._over_at is not None and not last_words:
+            if self.over_at is not None and not last_words:
                 self._turn.release()
-                await trio.sleep_forever()
+                await self._never(kept)
         except trio.Cancelled:
             if not kept:
                 self._never_sent(series, due)
@@ -431,9 +437,15 @@ class ChargePoint:
         finally:
             self._turn.release()
 
+    @staticmethod
+    async def _never(kept: bool) -> None:
+        if kept:
+            raise NotSent
+        await trio.sleep_forever()
+
     def leave_unsent(self, action: Action, dues: Iterable[float], tag_class: str = "") -> None:
         """Count calls that fell due and will not be sent: the charge point stops, or lost its connection."""
-        over_at = self._over_at
+        over_at = self.over_at
         for due in dues:
             if over_at is not None and due > over_at:
                 continue  # nothing falls due any more
@@ -444,7 +456,7 @@ class ChargePoint:
     def _never_sent(self, series: CallSeries, due: float) -> None:
         # Of a charge point that stops, what counts is how it was then: its link ends while its tasks do.
         linked = self._linked_at_stop if self.stopping else self.linked
-        if self._over_at is not None and linked:
+        if self.over_at is not None and linked:
             series.waiting_at_end += 1
             drained_at = self.context.drained_at
             series.response.append((self.context.clock.elapsed if drained_at is None else drained_at) - due)

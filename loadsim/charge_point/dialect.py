@@ -51,6 +51,8 @@ class Dialect:
     """Has a driver begin a charging session; False where no connector is free."""
     leaving: Behaviour | None = None
     """What a charge point still says before it hangs up for good, its open transactions' stops among it."""
+    gone: Callable[[ChargePoint], None] = lambda charge_point: None
+    """Tidies up after a charge point that the plan has taken offline, connected or not."""
     settle: Callable[[ChargePoint], None] = lambda charge_point: None
     """Accounts for what is left when the charge point will never be online again."""
     late: Callable[[ChargePoint, str], None] = lambda charge_point, text: None

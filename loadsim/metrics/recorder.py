@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from loadsim.metrics.calls import CallKey, CallSeries
@@ -64,7 +65,13 @@ class Recorder:
         )
 
     def fold(
-        self, elapsed: float, *, gauges: dict[str, int], health: Health | None = None, final: bool = False
+        self,
+        elapsed: float,
+        *,
+        gauges: dict[str, int],
+        health: Health | None = None,
+        final: bool = False,
+        open_transactions: Iterable[int] = (),
     ) -> Snapshot:
         """Close the interval: return its numbers and begin the next."""
         times = {}
@@ -84,6 +91,7 @@ class Recorder:
             health=health,
             examples=tuple(self._examples),
             final=final,
+            open_transactions=tuple(open_transactions),
         )
         self.counters.clear()
         self._examples.clear()

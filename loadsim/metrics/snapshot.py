@@ -36,7 +36,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What happened in worker *shard* since its last snapshot; *elapsed* is its end, in seconds of the run.
 
-    *gauges* hold the state at *elapsed*. *final* is the worker's last word: its books are closed.
+    *gauges* hold the state at *elapsed*. *final* is the worker's last word: its books are closed, and
+    *open_transactions* are the CSMS's ids of those that its charge points left open.
     """
 
     shard: int
@@ -48,6 +49,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     health: Health | None = None
     examples: tuple[Example, ...] = ()
     final: bool = False
+    open_transactions: tuple[int, ...] = ()
 
 
 class Totals:
@@ -59,6 +61,7 @@ class Totals:
         self.times: dict[str, Histogram] = {}
         self.gauges: dict[int, dict[str, int]] = {}
         self.health: dict[int, Health] = {}
+        self.open_transactions: set[int] = set()
 
     def add(self, snapshot: Snapshot) -> None:
         """Merge one interval of one worker."""
@@ -67,6 +70,7 @@ class Totals:
         self.counters.update(snapshot.counters)
         for name, sparse in snapshot.times.items():
             self.times.setdefault(name, Histogram()).add_sparse(sparse)
+        self.open_transactions.update(snapshot.open_transactions)
         self.gauges[snapshot.shard] = snapshot.gauges
         if snapshot.health is not None:
             self.health[snapshot.shard] = snapshot.health

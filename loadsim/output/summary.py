@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from loadsim.metrics.calls import CallNumbers
@@ -9,9 +10,28 @@ from loadsim.metrics.catalogue import CAUSES, STRAYS
 from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.judge import Result, evaluate, invalid_because, verdict
 from loadsim.output.progress import Progress
+from loadsim.scenario.session_arrivals import planned_sessions
 
 SCHEMA: Final = 1
 PERCENTILES: Final = (50, 90, 95, 99, 99.9)
+
+SESSION_SOURCES: Final = ("due", "from_csms")
+"""Where charging sessions come from: the scenario's drivers, and remote starts at a free connector."""
+SESSION_OUTCOMES: Final = (
+    "started",
+    "no_free_connector",
+    "refused",
+    "refused_offline",
+    "not_authorized",
+    "no_show",
+    "no_remote_start",
+    "interrupted",
+    "preparing",
+)
+"""What becomes of a session that was due: one of these."""
+TRANSACTION_ENDS: Final = ("stopped", "lost", "open", "undelivered")
+"""What becomes of a transaction that was begun: one of these."""
+HARDWARE: Final = ("faults", "power_losses", "ev_disconnects")
 
 EXIT_OK: Final = 0
 EXIT_PREFLIGHT: Final = 3
@@ -20,12 +40,15 @@ EXIT_FAILED: Final = 99
 EXIT_SIGNALS: Final = {"SIGINT": 130, "SIGTERM": 143}
 
 
-def build_summary(progress: Progress, *, duration: float) -> dict[str, Any]:
+def build_summary(
+    progress: Progress, *, duration: float, csms: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Judge the run and put its numbers together; durations in seconds, rates as shares, null without samples.
 
     Args:
         progress: the run, ended.
         duration: seconds from the run's beginning to its end, planned or early; the graceful stop is not in it.
+        csms: the embedded CSMS's own record, where there was one.
     """
     totals, counters = progress.totals, progress.totals.counters
     results = [evaluate(check, totals, progress.stages) for check in progress.checks]
@@ -73,7 +96,17 @@ def build_summary(progress: Progress, *, duration: float) -> dict[str, Any]:
         "strays": {kind: counters[f"strays.{kind}"] for kind in STRAYS},
         "commands": commands(progress),
         "stages": stages(progress),
-        "transactions": {},
+        "sessions": sessions(progress),
+        "transactions": transactions(progress, csms),
+        "energy_wh": {"delivered": counters["energy.delivered"], "stopped": counters["energy.stopped"]},
+        "outbox": {
+            "wait_s": distribution(totals.time("outbox_wait")),
+            "given_up": totals.with_prefix("outbox.given_up."),
+            "overflowed": counters["outbox.overflowed"],
+        },
+        "reboots": totals.with_prefix("reboots."),
+        "hardware": {what: counters[f"hardware.{what}"] for what in HARDWARE},
+        "transfers": {what: counters[f"transfers.{what}"] for what in ("ok", "failed")},
         "faults": {},
         "thresholds": [threshold(result) for result in results],
         "books": open_books(progress),
@@ -161,13 +194,48 @@ def stages(progress: Progress) -> dict[str, Any]:
     return result
 
 
-def commands(progress: Progress) -> dict[str, dict[str, int]]:
-    """Put together the calls that came from the CSMS, by action."""
-    result: dict[str, dict[str, int]] = {}
+def commands(progress: Progress) -> dict[str, dict[str, Any]]:
+    """Put together the calls that came from the CSMS, by action, and how long their answers took."""
+    result: dict[str, dict[str, Any]] = {}
     for name, count in progress.totals.with_prefix("commands.").items():
         action, _, what = name.rpartition(".")
         result.setdefault(action, {"received": 0, "refused": 0, "ignored": 0})[what] = count
+    for action, numbers in result.items():
+        numbers["answer_s"] = distribution(progress.totals.time(f"commands.{action}"))
     return result
+
+
+def sessions(progress: Progress) -> dict[str, Any]:
+    """Put together what has become of the drivers who came."""
+    counters = progress.totals.counters
+    planned = sum(
+        planned_sessions(progress.plan.stages, fleet.name, sum(stage.seconds for stage in progress.stages))
+        for fleet in progress.plan.fleets
+        if fleet.settings.session is not None
+    )
+    return {
+        "planned": round(planned, 3),
+        **{what: counters[f"sessions.{what}"] for what in (*SESSION_SOURCES, *SESSION_OUTCOMES)},
+        "remote_start_s": distribution(progress.totals.time("remote_start")),
+    }
+
+
+def transactions(progress: Progress, csms: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Put together what has become of the transactions.
+
+    Those *orphaned* are open at the CSMS and unknown to the charge points, which only the embedded CSMS's own
+    record can tell: null without it.
+    """
+    counters, totals = progress.totals.counters, progress.totals
+    doubled, orphaned = counters["transactions.doubled"], None
+    if csms is not None:
+        doubled = max(doubled, csms["transactions"]["doubled"])
+        orphaned = len(set(csms["transactions"]["open_ids"]) - totals.open_transactions)
+    return {
+        **{what: counters[f"transactions.{what}"] for what in ("begun", "started", "ended", *TRANSACTION_ENDS)},
+        "doubled": doubled,
+        "orphaned": orphaned,
+    }
 
 
 def threshold(result: Result) -> dict[str, Any]:
@@ -189,6 +257,13 @@ def open_books(progress: Progress) -> list[str]:
     problems = [
         f"{name}: {problem}" for name, numbers in progress.actions().items() for problem in numbers.open_books()
     ]
+    ends = {what: counters[f"transactions.{what}"] for what in TRANSACTION_ENDS}
+    if counters["transactions.begun"] != sum(ends.values()):
+        problems.append(f"transactions: {counters['transactions.begun']} begun, {ends}")
+    came = sum(counters[f"sessions.{what}"] for what in SESSION_SOURCES)
+    outcomes = {what: counters[f"sessions.{what}"] for what in SESSION_OUTCOMES}
+    if came != sum(outcomes.values()):
+        problems.append(f"sessions: {came} came, {outcomes}")
     refused = sum(totals.with_prefix("connections.refused.").values())
     ended = counters["connections.opened"] + refused + counters["connections.abandoned"]
     if counters["connections.attempted"] != ended:

@@ -14,6 +14,7 @@ from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.settings import Arrivals
 from loadsim.charge_point.tags import DrawnTag
 from loadsim.link.link import CallFailed
+from loadsim.v16.authorization import remember
 from loadsim.v16.memory import is_accepted
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import AuthorizeRequest, AuthorizeResponse
@@ -37,7 +38,8 @@ async def authorize(charge_point: ChargePoint) -> None:
             await charge_point.context.sleep_until(due)
             in_hand = True
             with suppress(CallFailed):
-                await send_authorize(charge_point, drawn, due)
+                response = await send_authorize(charge_point, drawn, due)
+                remember(charge_point, drawn.id_tag, response.id_tag_info)
             due, drawn = next(arrivals), tags.draw(tag_draws)
             in_hand = False
     finally:
@@ -53,17 +55,17 @@ async def authorize(charge_point: ChargePoint) -> None:
                     await trio.lowlevel.checkpoint()
 
 
-async def send_authorize(charge_point: ChargePoint, drawn: DrawnTag, due: float) -> None:
-    """Send one Authorize.
+async def send_authorize(charge_point: ChargePoint, drawn: DrawnTag, due: float) -> AuthorizeResponse:
+    """Send one Authorize; of a tag that is expected to get no status in particular, any is right.
 
     Raises:
         CallFailed: no valid answer.
     """
 
     def expected(response: AuthorizeResponse) -> bool:
-        return response.id_tag_info.status == drawn.expect
+        return not drawn.expect or response.id_tag_info.status == drawn.expect
 
-    await charge_point.call(
+    response: AuthorizeResponse = await charge_point.call(
         AUTHORIZE,
         AuthorizeRequest(id_tag=drawn.id_tag),
         due=due,
@@ -71,6 +73,7 @@ async def send_authorize(charge_point: ChargePoint, drawn: DrawnTag, due: float)
         expected=expected,
         allowed=is_accepted,
     )
+    return response
 
 
 def arrival_times(arrivals: Arrivals, since: float, draws: Draws) -> Iterator[float]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from loadsim.v16.messages.types import ChargePointErrorCode, ChargePointStatus, Reason
+from loadsim.v16.messages.types import ChargePointErrorCode, ChargePointStatus, ChargingProfile, Reason
 
 if TYPE_CHECKING:
     from loadsim.v16.session import Session
@@ -86,6 +86,17 @@ class Transaction:
         self.data: list[object] | None = None
         self.ended = False
         self.lost = False
+
+
+class RemoteStart:
+    """A RemoteStartTransaction that was accepted; *at* in seconds of the run (section 5.11)."""
+
+    __slots__ = ("at", "id_tag", "profile")
+
+    def __init__(self, id_tag: str, at: float, profile: ChargingProfile | None) -> None:
+        self.id_tag = id_tag
+        self.at = at
+        self.profile = profile
 
 
 class Connector:

@@ -6,35 +6,77 @@ from typing import Final
 
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.dialect import Dialect
+from loadsim.v16.arriving import arrive
 from loadsim.v16.authorize import authorize
 from loadsim.v16.boot import boot
-from loadsim.v16.commands import COMMANDS
+from loadsim.v16.commands import COMMANDS, refuses
+from loadsim.v16.hardware import break_down
 from loadsim.v16.heartbeat import heartbeat
 from loadsim.v16.memory import Memory, is_accepted, is_answering, memory_of
 from loadsim.v16.messages import BY_NAME
+from loadsim.v16.meter_values import clock_aligned_changed
+from loadsim.v16.reset import stop_all
+from loadsim.v16.sending import resume_sending, send_last_words
 from loadsim.v16.status import announce_status
+from loadsim.v16.transactions import settle, take_late_answer
 
 
 async def connected(charge_point: ChargePoint) -> None:
-    """Boot where a boot is due, say the status of the connectors, beat.
+    """Boot where a boot is due, say the status of the connectors, send what has waited, beat.
 
     A plain reconnect is no boot (OCPP-J 1.6, section 5.4); real firmware sometimes boots all the same.
     """
+    memory = memory_of(charge_point)
     if charge_point.settings.boot_on_reconnect and is_accepted(charge_point):
-        memory_of(charge_point).registration = ""
-    if not is_accepted(charge_point):
-        await boot(charge_point)
-    charge_point.online()
-    await announce_status(charge_point, charge_point.context.clock.elapsed)
-    await heartbeat(charge_point)
+        memory.registration = ""
+    try:
+        if not is_accepted(charge_point):
+            await boot(charge_point)
+        charge_point.online()
+        resume_sending(charge_point)
+        clock_aligned_changed(charge_point)
+        await announce_status(charge_point, charge_point.context.clock.elapsed)
+        await heartbeat(charge_point)
+    finally:
+        if memory.sending is not None:
+            memory.sending.ring()  # it looks whether there still is a connection
+
+
+async def living(charge_point: ChargePoint) -> None:
+    """Authorize as drivers pass by, and break down as hardware does."""
+    hardware = charge_point.settings.hardware
+    if hardware.faults or hardware.power_losses or hardware.ev_disconnects:
+        charge_point.spawn(break_down, charge_point)
+    await authorize(charge_point)
+
+
+async def leaving(charge_point: ChargePoint) -> None:
+    """Stop what still charges, and say so."""
+    stop_all(charge_point, "Other", charge_point.over_at)
+    await send_last_words(charge_point)
+
+
+def gone(charge_point: ChargePoint) -> None:
+    """Leave the connectors as they are found when the charge point is switched on again."""
+    stop_all(charge_point, "Other", charge_point.over_at)
+    for connector in memory_of(charge_point).connectors.values():
+        connector.session = None
+        if connector.status != "Faulted":
+            connector.status = "Unavailable" if connector.inoperative else "Available"
 
 
 V16: Final = Dialect(
     version="1.6",
     actions=BY_NAME,
     connected=connected,
-    living=authorize,
+    living=living,
     memory=Memory,
     answers=is_answering,
     commands=COMMANDS,
+    refuses=refuses,
+    arrive=arrive,
+    leaving=leaving,
+    gone=gone,
+    settle=settle,
+    late=take_late_answer,
 )

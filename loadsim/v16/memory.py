@@ -13,7 +13,7 @@ from loadsim.v16.connectors import Connector, Transaction
 
 if TYPE_CHECKING:
     from loadsim.charge_point.charge_point import ChargePoint
-    from loadsim.v16.authorization import KnownTags
+    from loadsim.v16.known_tags import KnownTags
     from loadsim.v16.certificates import Certificates
     from loadsim.v16.charging_profiles import ChargingProfiles
     from loadsim.v16.firmware import FirmwareState
@@ -36,6 +36,7 @@ class Memory:
 
     __slots__ = (
         "alarm",
+        "aligned",
         "boot_due",
         "booted",
         "certificates",
@@ -46,8 +47,11 @@ class Memory:
         "known_tags",
         "late_starts",
         "outbox",
+        "pending",
         "profiles",
+        "reboots",
         "registration",
+        "remote_starts",
         "reservations",
         "sending",
         "transactions",
@@ -61,12 +65,16 @@ class Memory:
         self.booted = False  # ever accepted; registration is lost by a reboot
         self.alarm = Alarm()
         self.changed: dict[str, str] | None = None
+        self.pending: dict[str, str] | None = None  # values of keys that wait for a reboot
         self.connectors: dict[int, Connector] = _NONE_YET
         self.outbox: Outbox | None = None
         self.sending: Alarm | None = None  # of the task that empties the outbox
-        self.transactions = 0  # begun so far
+        self.transactions = 0  # begun so far, as the next two are
+        self.remote_starts = 0
+        self.reboots = 0
         self.unsettled: set[Transaction] | None = None  # of which it is not yet known what has become
         self.late_starts: dict[str, StartMessage] | None = None  # by the id of a try that had no answer
+        self.aligned: Alarm | None = None  # of the task that reports clock-aligned data
         self.known_tags: KnownTags | None = None
         self.reservations: Reservations | None = None
         self.profiles: ChargingProfiles | None = None

@@ -10,12 +10,18 @@ it is measured apart (``outbox_wait``), and so is every message that was given u
 
 from __future__ import annotations
 
+from typing import Final
+
+import trio
+
 from loadsim.charge_point.alarm import Alarm
 from loadsim.charge_point.charge_point import ChargePoint, NotSent
 from loadsim.charge_point.outbox import Message, Outbox
 from loadsim.link.link import CallFailed
 from loadsim.v16.configuration import integer
 from loadsim.v16.memory import is_accepted, memory_of
+
+_POLL: Final = 0.005
 
 
 def outbox_of(charge_point: ChargePoint) -> Outbox:
@@ -40,7 +46,7 @@ def resume_sending(charge_point: ChargePoint) -> None:
     memory = memory_of(charge_point)
     if memory.sending is not None:
         memory.sending.ring()
-    elif memory.outbox and can_send(charge_point):
+    elif memory.outbox and can_send(charge_point) and not charge_point.over:
         memory.sending = Alarm()
         charge_point.spawn(_empty, charge_point)
 
@@ -56,7 +62,7 @@ async def send_all(charge_point: ChargePoint, alarm: Alarm, *, last_words: bool 
     *alarm* ends its waits. *last_words* go out although the charge point stops; they are tried once.
     """
     outbox, clock = outbox_of(charge_point), charge_point.context.clock
-    while outbox and can_send(charge_point):
+    while outbox and can_send(charge_point) and (last_words or not charge_point.over):
         message = outbox.next(clock.elapsed)
         if message is not None:
             await _send(charge_point, outbox, message, last_words=last_words)
@@ -66,6 +72,16 @@ async def send_all(charge_point: ChargePoint, alarm: Alarm, *, last_words: bool 
             await alarm.sleep_until(clock.trio_time(outbox.next_at()))
     for message in outbox.drop_others():
         leave(charge_point, message)
+
+
+async def send_last_words(charge_point: ChargePoint) -> None:
+    """Send what is in the outbox although the charge point stops; each message once."""
+    memory = memory_of(charge_point)
+    while memory.sending is not None:  # it may be in the middle of one
+        memory.sending.ring()
+        await trio.sleep(_POLL)
+    if memory.outbox:
+        await send_all(charge_point, Alarm(), last_words=True)
 
 
 async def _empty(charge_point: ChargePoint) -> None:

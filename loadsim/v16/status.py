@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
 from typing import Final
 
 import trio
-from msgspec import UNSET
 
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.outbox import Message
@@ -59,6 +57,23 @@ def status_request(charge_point: ChargePoint, connector_id: int) -> StatusNotifi
     )
 
 
+class StatusMessage(Message):
+    """A change of *connector*'s status that is to be said."""
+
+    __slots__ = ("_request", "connector")
+
+    action = STATUS
+
+    def __init__(self, connector: Connector, request: StatusNotificationRequest, due: float) -> None:
+        super().__init__(due, ready=due)
+        self.connector = connector
+        self._request = request
+
+    def request(self) -> StatusNotificationRequest:
+        """Return the request: what the status was, at its time."""
+        return self._request
+
+
 def set_status(
     charge_point: ChargePoint,
     connector: Connector,
@@ -67,46 +82,42 @@ def set_status(
 ) -> None:
     """Change a connector's status and have it said; nothing happens where it is that already.
 
-    A status that lasts shorter than MinimumStatusDuration is not said (section 4.9).
+    A status that lasts shorter than MinimumStatusDuration is not said (section 4.9). Nor is one that changes
+    before the boot was accepted, for after it all are said.
 
     Raises:
-        RuntimeError: the specification's table knows no such change.
+        RuntimeError: the specification's table knows no such change, or a fault has no error code.
     """
+    if (status == "Faulted") == (error_code == "NoError"):
+        raise RuntimeError(f"connector {connector.id} cannot be {status} with {error_code}")
     if connector.status == status and connector.error_code == error_code:
         return
     if connector.status != status and not may_become(connector.id, connector.status, status):
         raise RuntimeError(f"connector {connector.id} cannot go from {connector.status} to {status}")
-    if charge_point.settings.session is not None and status == "Available":
+    if status == "Available":
         charge_point.context.connectors_freed += 1
     connector.status = status
     connector.error_code = error_code
-    if not is_accepted(charge_point):
-        return  # all of them are said after the boot
-    now = charge_point.context.clock.elapsed
+    if not is_accepted(charge_point) or charge_point.over:
+        return
+    due = charge_point.context.clock.elapsed
     steady_for = integer(charge_point, "MinimumStatusDuration")
-    outbox = outbox_of(charge_point)
     if steady_for:
-        for earlier in [each for each in outbox.others if each.subject is connector]:
-            outbox.remove(earlier)  # it did not last
+        due += steady_for
+        outbox = outbox_of(charge_point)
+        for message in list(outbox.others):
+            if isinstance(message, StatusMessage) and message.connector is connector:
+                outbox.remove(message)  # it did not last
+    put(charge_point, StatusMessage(connector, status_request(charge_point, connector.id), due))
+
+
+def report_list_conflict(charge_point: ChargePoint) -> None:
+    """Say that the CSMS and the local list disagree about a tag (section 3.5.3)."""
+    itself = connector_of(charge_point, 0)
     request = StatusNotificationRequest(
-        connector_id=connector.id,
-        error_code=error_code,
-        status=status,
+        connector_id=0,
+        error_code="LocalListConflict",
+        status=itself.status,
         timestamp=format_date_time(charge_point.now()),
-        vendor_id=UNSET,
     )
-    put(
-        charge_point,
-        Message(
-            STATUS,
-            partial(_itself, request),
-            due=now + steady_for,
-            ready=now + steady_for,
-            kept=False,
-            subject=connector,
-        ),
-    )
-
-
-def _itself(request: StatusNotificationRequest) -> StatusNotificationRequest:
-    return request
+    put(charge_point, StatusMessage(itself, request, charge_point.context.clock.elapsed))

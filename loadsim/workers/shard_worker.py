@@ -76,7 +76,10 @@ class Worker:
                 nursery.start_soon(self._report, recorder, fleet, probe)
                 await fleet.run(graceful_stop=prepare.graceful_stop)
                 nursery.cancel_scope.cancel()
-            self._say(Report(recorder.fold(fleet.elapsed, gauges=fleet.gauges, final=True)))
+            last = recorder.fold(
+                fleet.elapsed, gauges=fleet.gauges, final=True, open_transactions=fleet.open_transactions
+            )
+            self._say(Report(last))
 
     async def _watch_until_the_end(
         self, garbage: GarbagePolicy, recorder: Recorder, fleet: Fleet, probe: HealthProbe

@@ -1,0 +1,182 @@
+"""Meter values: what a connector's meter shows, in the measurands that are asked for (OCPP 1.6, sections 3.16 and 4.7).
+
+Errata 3.14 to 3.16: sampled data come at the interval since the transaction's start, clock-aligned data at
+multiples of theirs since midnight; 0 is none of them. What StopTxn...Data names is sent with StopTransaction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from msgspec import UNSET
+
+from loadsim.charge_point.alarm import Alarm
+from loadsim.charge_point.charge_point import ChargePoint
+from loadsim.v16.configuration import integer, items
+from loadsim.v16.connectors import VOLTAGE, Transaction
+from loadsim.v16.memory import connector_of, is_accepted, memory_of
+from loadsim.v16.messages.formats import format_date_time
+from loadsim.v16.messages.types import (
+    Measurand,
+    MeterValue,
+    ReadingContext,
+    SampledValue,
+    TransactionMeterValue,
+    TransactionSampledValue,
+    UnitOfMeasure,
+)
+from loadsim.v16.transactions import put_sample
+
+if TYPE_CHECKING:
+    from loadsim.v16.session import Session
+
+_LEAST_WAIT: Final = timedelta(milliseconds=1)
+_DAY: Final = 86_400
+
+
+class Reading(NamedTuple):
+    """What a meter shows: watt-hours in all and since the transaction's begin, watts taken and offered.
+
+    *state_of_charge* is a share of the car's battery, None without a car.
+    """
+
+    register: int
+    delivered: float
+    power: float
+    offered: float
+    phases: int
+    state_of_charge: float | None
+
+
+def _current(watts: float, phases: int) -> float:
+    return watts / (VOLTAGE * phases)
+
+
+_MEASURED: Final[dict[str, tuple[UnitOfMeasure | None, Callable[[Reading], str | None]]]] = {
+    "Energy.Active.Import.Register": ("Wh", lambda reading: str(reading.register)),
+    "Energy.Active.Import.Interval": ("Wh", lambda reading: f"{reading.delivered:.0f}"),
+    "Power.Active.Import": ("W", lambda reading: f"{reading.power:.0f}"),
+    "Power.Offered": ("W", lambda reading: f"{reading.offered:.0f}"),
+    "Current.Import": ("A", lambda reading: f"{_current(reading.power, reading.phases):.1f}"),
+    "Current.Offered": ("A", lambda reading: f"{_current(reading.offered, reading.phases):.1f}"),
+    "Voltage": ("V", lambda _: f"{VOLTAGE:.1f}"),
+    "Frequency": (None, lambda _: "50.0"),  # StopTransaction's schema has no unit for it
+    "Temperature": ("Celsius", lambda reading: f"{21 + reading.power / 1000:.1f}"),
+    "SoC": ("Percent", lambda reading: _percent(reading.state_of_charge)),
+}
+MEASURANDS: Final = tuple(_MEASURED)
+"""The measurands that a charge point can be configured to report."""
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{share * 100:.0f}"
+
+
+def read_meter(charge_point: ChargePoint, connector_id: int) -> Reading:
+    """Read a connector's meter now; that of connector 0 is the sum of all."""
+    if connector_id == 0:
+        each = [read_meter(charge_point, number) for number in range(1, charge_point.settings.connectors + 1)]
+        totals = [sum(getattr(reading, name) for reading in each) for name in ("register", "delivered", "power")]
+        return Reading(*totals, sum(reading.offered for reading in each), charge_point.settings.phases, None)
+    connector = connector_of(charge_point, connector_id)
+    session: Session | None = connector.session
+    if session is None:
+        return Reading(connector.reading, 0.0, 0.0, 0.0, charge_point.settings.phases, None)
+    return session.read_meter()
+
+
+def sampled(
+    names: Sequence[str], reading: Reading, context: ReadingContext, kind: type[SampledValue]
+) -> tuple[SampledValue, ...]:
+    """Write *reading* in the measurands *names*; *kind* is the struct of the message it is for."""
+    values = []
+    for name in names:
+        unit, measure = _MEASURED[name]
+        value = measure(reading)
+        if value is not None:
+            values.append(
+                kind(value=value, context=context, measurand=cast("Measurand", name), unit=UNSET if unit is None else unit)
+            )
+    return tuple(values)
+
+
+def send_sample(
+    charge_point: ChargePoint,
+    connector_id: int,
+    transaction: Transaction | None,
+    context: ReadingContext,
+    due: float,
+    key: str,
+    stop_key: str,
+) -> None:
+    """Take a sample now: what *key* names is sent, what *stop_key* names is kept for the transaction's stop."""
+    names, at_stop = items(charge_point, key), items(charge_point, stop_key)
+    if transaction is None:
+        at_stop = ()
+    if not (names or at_stop):
+        return
+    reading = read_meter(charge_point, connector_id)
+    timestamp = format_date_time(charge_point.now())
+    values = sampled(names, reading, context, SampledValue)
+    if values:
+        value = MeterValue(timestamp=timestamp, sampled_value=values)
+        put_sample(charge_point, connector_id, transaction, value, due)
+    if transaction is not None and at_stop:
+        keep_for_stop(transaction, at_stop, reading, context, timestamp)
+
+
+def keep_for_stop(
+    transaction: Transaction, names: Sequence[str], reading: Reading, context: ReadingContext, timestamp: str
+) -> None:
+    """Keep a sample for the transactionData of the transaction's stop."""
+    kind = cast("type[SampledValue]", TransactionSampledValue)
+    values = cast("tuple[TransactionSampledValue, ...]", sampled(names, reading, context, kind))
+    if values:
+        if transaction.data is None:
+            transaction.data = []
+        transaction.data.append(TransactionMeterValue(timestamp=timestamp, sampled_value=values))
+
+
+async def clock_aligned(charge_point: ChargePoint) -> None:
+    """Report every connector at each multiple of ClockAlignedDataInterval since midnight, until cancelled."""
+    memory, clock = memory_of(charge_point), charge_point.context.clock
+    memory.aligned = alarm = Alarm()
+    try:
+        while interval := integer(charge_point, "ClockAlignedDataInterval"):
+            now = charge_point.now() + _LEAST_WAIT
+            midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+            passed = (now - midnight).total_seconds()
+            wait = min((math.floor(passed / interval) + 1) * interval, _DAY) - passed + _LEAST_WAIT.total_seconds()
+            due = clock.elapsed + wait
+            rang = await alarm.sleep_until(clock.trio_time(due))
+            if rang or charge_point.over:
+                continue
+            charge_point.context.recorder.lateness.append(clock.elapsed - due)
+            if memory.booted:
+                for number in range(1, charge_point.settings.connectors + 1):
+                    connector = memory.connectors.get(number)
+                    transaction = None if connector is None else connector.transaction
+                    send_sample(
+                        charge_point,
+                        number,
+                        transaction,
+                        "Sample.Clock",
+                        due,
+                        "MeterValuesAlignedData",
+                        "StopTxnAlignedData",
+                    )
+    finally:
+        memory.aligned = None
+
+
+def clock_aligned_changed(charge_point: ChargePoint) -> None:
+    """Take up ClockAlignedDataInterval, which may have changed."""
+    memory = memory_of(charge_point)
+    if memory.aligned is not None:
+        memory.aligned.ring()
+    elif is_accepted(charge_point) and integer(charge_point, "ClockAlignedDataInterval"):
+        memory.aligned = Alarm()  # not a second time before the task has begun
+        charge_point.spawn(clock_aligned, charge_point)

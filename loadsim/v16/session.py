@@ -1,0 +1,349 @@
+"""A charging session: a driver plugs in, is authorized, charges and leaves (OCPP 1.6, sections 3.5, 4.8 to 4.10).
+
+It goes on while there is no connection, as a car does. What ends it from outside (a reset, a fault, an unlock, a
+remote stop) ends its transaction at once, whatever the session waits for at that moment.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import trio
+
+from loadsim.charge_point.alarm import Alarm
+from loadsim.charge_point.arrival import Arrival
+from loadsim.charge_point.charge_point import ChargePoint
+from loadsim.charge_point.charging import Charge
+from loadsim.v16.authorization import parent_of
+from loadsim.v16.authorizing import authorized_to_stop, card_accepted, remote_accepted
+from loadsim.v16.availability import free
+from loadsim.v16.configuration import flag, integer, items
+from loadsim.v16.connectors import Connector, RemoteStart, Transaction
+from loadsim.v16.messages.formats import format_date_time
+from loadsim.v16.messages.types import ReadingContext, Reason
+from loadsim.v16.meter_values import Reading, keep_for_stop, send_sample
+from loadsim.v16.reservations import reservation_for
+from loadsim.v16.smart_charging import install_for_remote_start, limit_now, share_changed
+from loadsim.v16.status import set_status
+from loadsim.v16.transactions import begin_transaction, end_transaction
+
+_LEAST_HURRY: Final = 2.0
+_HURRY: Final = 8.0
+_LEAST_WAIT: Final = 0.001
+_ROUNDING: Final = 1e-6
+
+
+class Session:
+    """One driver at one connector, from the cable or the card until the connector is free again.
+
+    *remote* is the RemoteStartTransaction that began it, or that came while the driver waited for one.
+    """
+
+    __slots__ = (
+        "_advanced_at",
+        "_counted",
+        "_energy_cap",
+        "_interval",
+        "_leaves_at",
+        "_limit",
+        "_limit_until",
+        "_next_sample",
+        "_stopped",
+        "_unplugged",
+        "alarm",
+        "arrival",
+        "charge",
+        "charge_point",
+        "connector",
+        "interrupted",
+        "remote",
+        "transaction",
+    )
+
+    def __init__(
+        self, charge_point: ChargePoint, connector: Connector, arrival: Arrival, remote: RemoteStart | None = None
+    ) -> None:
+        self.charge_point = charge_point
+        self.connector = connector
+        self.arrival = arrival
+        self.remote = remote
+        self.alarm = Alarm()
+        self.charge = Charge(charge_point.settings.power, arrival.energy)
+        self.transaction: Transaction | None = None
+        self.interrupted = False
+        self._stopped: Reason | None = None
+        self._counted = False
+        self._unplugged = False
+        self._energy_cap = math.inf
+        self._leaves_at = math.inf
+        self._advanced_at = 0.0
+        self._limit = math.inf
+        self._limit_until = math.inf
+        self._interval = 0
+        self._next_sample = math.inf
+
+    @property
+    def waits_for_remote_start(self) -> bool:
+        """Whether the driver is plugged in and waits for RemoteStartTransaction."""
+        return self.arrival.remote and self.remote is None and self.transaction is None and not self.interrupted
+
+    async def run(self) -> None:
+        """Be there until the connector is free again, or the charge point stops."""
+        charge_point, connector = self.charge_point, self.connector
+        try:
+            if await self._begin():
+                await self._charge()
+            await self._leave()
+        finally:
+            if not self._counted:
+                self._count("preparing")  # as far as it got when the charge point stopped
+            if connector.session is self:
+                connector.session = None
+        free(charge_point, connector)
+
+    # What comes from outside.
+
+    def interrupt(self, reason: Reason, due: float | None = None) -> None:
+        """End the session now; *due* is when its end fell due, in seconds of the run, where that is not now."""
+        self.interrupted = True
+        if self.transaction is not None:
+            self._stop(reason, due=due)
+        self.alarm.ring()
+
+    def start_remotely(self, remote: RemoteStart) -> None:
+        """Let the driver who waits for it begin."""
+        self.remote = remote
+        self.alarm.ring()
+
+    def deauthorize(self) -> None:
+        """Take in that the CSMS does not accept the tag of the running transaction (section 3.5.4, errata 3.17)."""
+        if self.transaction is None:
+            return
+        if flag(self.charge_point, "StopTransactionOnInvalidId"):
+            self._stop("DeAuthorized")
+        else:
+            self._advance()
+            self._energy_cap = self.charge.delivered + integer(self.charge_point, "MaxEnergyOnInvalidId")
+        self.alarm.ring()
+
+    def unplug(self) -> None:
+        """Pull the cable at the car (section 9.1.25: StopTransactionOnEVSideDisconnect)."""
+        if self.transaction is None:
+            return
+        self._advance()
+        self._unplugged = True
+        if flag(self.charge_point, "StopTransactionOnEVSideDisconnect"):
+            self._stop("EVDisconnected")
+        self.alarm.ring()
+
+    def read_meter(self) -> Reading:
+        """Read the connector's meter now."""
+        self._advance()
+        settings, power, charge = self.charge_point.settings, self._power, self.charge
+        offered = 0.0 if self.transaction is None else min(self._limit, settings.power)
+        charged = 0.2 + 0.8 * (charge.delivered / charge.wanted if charge.wanted else 1.0)
+        return Reading(self.connector.reading, charge.delivered, power, offered, settings.phases, charged)
+
+    # How it begins.
+
+    async def _begin(self) -> bool:
+        """Come so far that a transaction runs; tell whether it does."""
+        charge_point, arrival = self.charge_point, self.arrival
+        set_status(charge_point, self.connector, "Preparing")
+        came_by_app = self.remote is not None
+        if not came_by_app and not arrival.no_show:
+            self._plug_in()
+        if arrival.remote and not came_by_app and not await self._wait_for_remote_start():
+            return False
+        if self.remote is not None:
+            accepted = await remote_accepted(charge_point, self.remote, arrival.tag)
+        else:
+            accepted = await card_accepted(charge_point, arrival.tag)
+        if self.interrupted or accepted is not None:
+            return self._count("interrupted" if accepted is None else accepted)
+        if self._leaves_at == math.inf and not await self._plug_in_late():
+            return False
+        self._start()
+        self._count("started")
+        return True
+
+    def _plug_in(self) -> None:
+        self._leaves_at = self.charge_point.context.clock.elapsed + self.arrival.plugged_in
+
+    async def _wait_for_remote_start(self) -> bool:
+        """Wait until the CSMS starts a transaction, or the driver's patience is over."""
+        while self.remote is None and not self.interrupted:
+            if not await self._sleep_until(self._leaves_at):
+                return self._count("no_remote_start")
+        return not self.interrupted or self._count("interrupted")
+
+    async def _plug_in_late(self) -> bool:
+        """Plug in after having been authorized, within ConnectionTimeOut, or not at all (section 9.1.5)."""
+        clock = self.charge_point.context.clock
+        patience = float(integer(self.charge_point, "ConnectionTimeOut"))
+        takes = math.inf if self.arrival.no_show else self._hurry
+        at = clock.elapsed + min(takes, patience)
+        while not self.interrupted and await self._sleep_until(at):
+            pass
+        if self.interrupted:
+            return self._count("interrupted")
+        if takes > patience:
+            return self._count("no_show")
+        self._plug_in()
+        return True
+
+    def _start(self) -> None:
+        charge_point, connector, arrival, remote = self.charge_point, self.connector, self.arrival, self.remote
+        id_tag = arrival.tag.id_tag if remote is None else remote.id_tag
+        by_card = remote is None
+        parent = parent_of(charge_point, id_tag)
+        self.transaction = begin_transaction(
+            charge_point,
+            connector,
+            id_tag,
+            tag_class=arrival.tag.tag_class if by_card else "",
+            expect=arrival.tag.expect if by_card else "",
+            parent_id_tag=parent,
+            reservation_id=reservation_for(charge_point, connector.id, id_tag, parent),
+            remote_at=None if remote is None else remote.at,
+        )
+        if remote is not None and remote.profile is not None:
+            install_for_remote_start(charge_point, connector.id, remote.profile)
+        self._advanced_at = charge_point.context.clock.elapsed
+        self._keep_for_stop("Transaction.Begin")
+
+    # How it goes on.
+
+    async def _charge(self) -> None:
+        charge_point, clock = self.charge_point, self.charge_point.context.clock
+        while self.transaction is not None:
+            if charge_point.over:
+                await trio.sleep_forever()  # nothing falls due any more
+            now = clock.elapsed
+            self._advance()
+            self._look_at_limit(now)
+            self._show_status()
+            if now + _ROUNDING >= self._leaves_at:
+                await self._stop_by_card()
+                return
+            self._sample(now)
+            left = self._power_lasts()
+            await self._sleep_until(
+                max(min(self._leaves_at, self._next_sample, self._limit_until, now + left), now + _LEAST_WAIT)
+            )
+
+    def _look_at_limit(self, now: float) -> None:
+        limit = limit_now(self.charge_point, self.connector.id)
+        self._limit, self._limit_until = limit.watts, math.inf
+        if limit.until is not None:
+            self._limit_until = now + (limit.until - self.charge_point.now()).total_seconds()
+
+    def _sample(self, now: float) -> None:
+        interval = integer(self.charge_point, "MeterValueSampleInterval")
+        if interval != self._interval:
+            self._interval = interval
+            self._next_sample = now + interval if interval else math.inf
+        elif now + _ROUNDING >= self._next_sample:
+            due, self._next_sample = self._next_sample, self._next_sample + interval
+            send_sample(
+                self.charge_point,
+                self.connector.id,
+                self.transaction,
+                "Sample.Periodic",
+                due,
+                "MeterValuesSampledData",
+                "StopTxnSampledData",
+            )
+
+    @property
+    def _power(self) -> float:
+        """The watts that flow now."""
+        if self.transaction is None or self._unplugged or self.charge.delivered >= self._energy_cap:
+            return 0.0
+        return self.charge.draws(self._limit)
+
+    def _power_lasts(self) -> float:
+        """Return for how many seconds power flows, if nothing changes: until the car is full, or cut off."""
+        if self._power <= 0:
+            return math.inf
+        return self.charge.seconds_to(min(self.charge.wanted, self._energy_cap), self._limit)
+
+    def _advance(self) -> None:
+        """Let the energy flow that has flown since the last time."""
+        now = self.charge_point.context.clock.elapsed
+        if self._power > 0:
+            self.connector.register += self.charge.advance(now - self._advanced_at, self._limit)
+        self._advanced_at = now
+
+    def _show_status(self) -> None:
+        before = self.connector.status
+        if self._unplugged or self.charge.full:
+            set_status(self.charge_point, self.connector, "SuspendedEV")
+        else:
+            set_status(self.charge_point, self.connector, "Charging" if self._power > 0 else "SuspendedEVSE")
+        if self.connector.status != before:
+            share_changed(self.charge_point)
+
+    # How it ends.
+
+    async def _stop_by_card(self) -> None:
+        """Stop as drivers do, with the card; another one must be of the same group (section 4.10)."""
+        transaction, other = self.transaction, self.arrival.other_tag
+        assert transaction is not None
+        id_tag = transaction.id_tag
+        if other is not None and other != id_tag and await authorized_to_stop(self.charge_point, other, transaction):
+            id_tag = other
+        if self.charge_point.over:
+            await trio.sleep_forever()
+        if self.transaction is not None:
+            self._stop("Local", id_tag)
+
+    def _stop(self, reason: Reason, id_tag: str | None = None, due: float | None = None) -> None:
+        assert self.transaction is not None
+        self._advance()
+        self._keep_for_stop("Transaction.End")
+        data = tuple(self.transaction.data or ())
+        self.transaction, self._stopped = None, reason
+        end_transaction(self.charge_point, self.connector, reason, id_tag=id_tag, data=data, due=due)
+        share_changed(self.charge_point)
+
+    def _keep_for_stop(self, context: ReadingContext) -> None:
+        names = items(self.charge_point, "StopTxnSampledData")
+        if names and self.transaction is not None:
+            timestamp = format_date_time(self.charge_point.now())
+            keep_for_stop(self.transaction, names, self.read_meter(), context, timestamp)
+
+    async def _leave(self) -> None:
+        """Unplug: soon after the card, when the driver comes back after any other end."""
+        charge_point, connector = self.charge_point, self.connector
+        if self._stopped == "EVDisconnected" or connector.status == "Faulted":
+            return
+        at = charge_point.context.clock.elapsed + self._hurry
+        if self._stopped is not None:
+            set_status(charge_point, connector, "Finishing")
+            if self._stopped not in ("Local", "UnlockCommand"):
+                at = max(at, self._leaves_at)
+        while await self._sleep_until(at) and connector.status != "Faulted":
+            pass
+
+    async def _sleep_until(self, at: float) -> bool:
+        """Sleep until *at*, in seconds of the run; tell whether something ended the sleep."""
+        context = self.charge_point.context
+        deadline = context.clock.trio_time(at)
+        rang = await self.alarm.sleep_until(deadline)
+        if not rang:
+            context.recorder.lateness.append(trio.current_time() - deadline)
+        return rang
+
+    @property
+    def _hurry(self) -> float:
+        """How long this driver takes for a cable, in seconds."""
+        return _LEAST_HURRY + _HURRY * self.arrival.hurry
+
+    def _count(self, outcome: str) -> bool:
+        """Count what has become of the arrival, once; return False, for what did not begin."""
+        if not self._counted:
+            self._counted = True
+            self.charge_point.context.recorder.counters[f"sessions.{outcome}"] += 1
+        return False

@@ -1,39 +1,28 @@
-"""Configuration keys (OCPP 1.6, chapter 9): their values, and what changing one does."""
+"""Configuration keys (OCPP 1.6, sections 5.3 and 5.8, chapter 9): their values, and changing them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from difflib import get_close_matches
 
 from loadsim.charge_point.charge_point import ChargePoint
-from loadsim.v16.memory import LONGEST_INTERVAL, OWN_HEARTBEAT_INTERVAL, is_accepted, memory_of
+from loadsim.units import shown
+from loadsim.v16.configuration_keys import BY_NAME, DEFAULTS, KEYS, ChangeStatus, Key
+from loadsim.v16.configuration_kinds import split
+from loadsim.v16.memory import memory_of
 
-ChangeStatus = Literal["Accepted", "Rejected", "RebootRequired", "NotSupported"]
-
-DEFAULTS: Final[Mapping[str, str]] = {
-    "AllowOfflineTxForUnknownId": "false",
-    "AuthorizationCacheEnabled": "true",
-    "AuthorizeRemoteTxRequests": "true",
-    "ClockAlignedDataInterval": "0",
-    "ConnectionTimeOut": "60",
-    "LocalAuthListEnabled": "true",
-    "LocalAuthorizeOffline": "true",
-    "LocalPreAuthorize": "false",
-    "MaxEnergyOnInvalidId": "0",
-    "MeterValueSampleInterval": "60",
-    "MeterValuesAlignedData": "Energy.Active.Import.Register",
-    "MeterValuesSampledData": "Energy.Active.Import.Register",
-    "MinimumStatusDuration": "0",
-    "ReserveConnectorZeroSupported": "true",
-    "StopTransactionOnEVSideDisconnect": "true",
-    "StopTransactionOnInvalidId": "true",
-    "StopTxnAlignedData": "",
-    "StopTxnSampledData": "",
-    "TransactionMessageAttempts": "3",
-    "TransactionMessageRetryInterval": "60",
-    "UnlockConnectorOnEVSideDisconnect": "true",
-}
+__all__ = [
+    "KEYS",
+    "apply_pending",
+    "change",
+    "flag",
+    "initial_problem",
+    "integer",
+    "items",
+    "key_named",
+    "readable_keys",
+    "text",
+    "value_of",
+]
 
 
 def text(charge_point: ChargePoint, name: str) -> str:
@@ -57,39 +46,80 @@ def flag(charge_point: ChargePoint, name: str) -> bool:
 
 def items(charge_point: ChargePoint, name: str) -> tuple[str, ...]:
     """Return the value of a key that is a comma separated list."""
-    return tuple(item.strip() for item in text(charge_point, name).split(",") if item.strip())
+    return tuple(split(text(charge_point, name)))
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key: how it reads, and how it is written; without *write* it is read-only."""
-
-    name: str
-    read: Callable[[ChargePoint], str]
-    write: Callable[[ChargePoint, str], ChangeStatus] | None = None
+def value_of(charge_point: ChargePoint, key: Key) -> str:
+    """Return the value of *key* that is in force."""
+    return text(charge_point, key.name) if key.read is None else key.read(charge_point)
 
 
-def _read_heartbeat_interval(charge_point: ChargePoint) -> str:
-    own = charge_point.settings.heartbeat.every
-    return f"{memory_of(charge_point).heartbeat_interval if own is None else own:.0f}"
+def key_named(charge_point: ChargePoint, name: str) -> Key | None:
+    """Return the key *name*, a CiString, if this charge point knows it: its profile is not switched off."""
+    key = BY_NAME.get(name.lower())
+    return key if key is not None and _has(charge_point, key) else None
 
 
-def _write_heartbeat_interval(charge_point: ChargePoint, value: str) -> ChangeStatus:
-    """Section 9.1.10; a fleet that beats at its own interval, whatever the CSMS says, does not take it."""
-    if charge_point.settings.heartbeat.every is not None:
+def readable_keys(charge_point: ChargePoint) -> list[Key]:
+    """Return all keys that this charge point shows."""
+    return [key for key in KEYS if key.access != "W" and _has(charge_point, key)]
+
+
+def change(charge_point: ChargePoint, key: Key, value: str) -> ChangeStatus:
+    """Set *key* to *value* (section 5.3); what it makes of the charge point is the caller's affair.
+
+    A value of a key that needs a reboot waits for it, unless it is the one in force.
+    """
+    if key.access == "R":
         return "Rejected"
-    if not value.isascii() or not value.isdigit() or int(value) > LONGEST_INTERVAL:
+    try:
+        value = key.kind(value)
+    except ValueError:
+        return "Rejected"
+    if key.write is not None:
+        return key.write(charge_point, value)
+    if not key.fits(charge_point, value):
         return "Rejected"
     memory = memory_of(charge_point)
-    memory.heartbeat_interval = float(value) or OWN_HEARTBEAT_INTERVAL
-    if is_accepted(charge_point):
-        memory.alarm.ring()  # before that it is the wait for the next boot
-    return "Accepted"
+    if not key.at_reboot:
+        memory.changed = {**(memory.changed or {}), key.name: value}
+        return "Accepted"
+    memory.pending = {name: waiting for name, waiting in (memory.pending or {}).items() if name != key.name}
+    if value == value_of(charge_point, key):
+        return "Accepted"
+    memory.pending[key.name] = value
+    return "RebootRequired"
 
 
-KEYS: Final = (
-    Key("HeartbeatInterval", _read_heartbeat_interval, _write_heartbeat_interval),
-    Key("NumberOfConnectors", lambda charge_point: str(charge_point.settings.connectors)),
-    Key("SupportedFeatureProfiles", lambda _: "Core,RemoteTrigger"),
-)
-BY_KEY: Final[Mapping[str, Key]] = {key.name.lower(): key for key in KEYS}  # a CiString: its case does not count
+def apply_pending(charge_point: ChargePoint) -> None:
+    """Put into force what was waiting for a reboot, which this is."""
+    memory = memory_of(charge_point)
+    if memory.pending:
+        memory.changed = {**(memory.changed or {}), **memory.pending}
+    memory.pending = None
+
+
+def initial_problem(name: str, value: str) -> str | None:
+    """Say what is wrong with *value* as what key *name* is at first in a fleet; None: nothing.
+
+    A name is to be written as the specification does. What only a charge point may say of itself is refused;
+    what depends on how its firmware was built (how many tags a local list holds) may be set.
+    """
+    key = next((key for key in KEYS if key.name == name), None)
+    if key is None:
+        near = get_close_matches(name.lower(), BY_NAME, n=1)
+        hint = f"; did you mean {BY_NAME[near[0]].name!r}?" if near else ""
+        return f"unknown configuration key {shown(name)}{hint}"
+    if key.given_by:
+        return f"cannot be set here: {key.given_by}"
+    try:
+        kept = key.kind(value)
+    except ValueError as expected:
+        return f"{expected}, got {shown(value)}"
+    if kept not in (value, ",".join(split(value))):
+        return f"expected {shown(kept)}, got {shown(value)}"
+    return None
+
+
+def _has(charge_point: ChargePoint, key: Key) -> bool:
+    return key.profile == "Core" or key.profile in charge_point.settings.profiles

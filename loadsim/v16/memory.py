@@ -13,10 +13,10 @@ from loadsim.v16.connectors import Connector, Transaction
 
 if TYPE_CHECKING:
     from loadsim.charge_point.charge_point import ChargePoint
-    from loadsim.v16.known_tags import KnownTags
     from loadsim.v16.certificates import Certificates
     from loadsim.v16.charging_profiles import ChargingProfiles
     from loadsim.v16.firmware import FirmwareState
+    from loadsim.v16.known_tags import KnownTags
     from loadsim.v16.reservations import Reservations
     from loadsim.v16.transactions import StartMessage
 

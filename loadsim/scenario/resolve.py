@@ -12,7 +12,16 @@ from loadsim.scenario.model import FleetModel, ScenarioModel, StageModel
 from loadsim.scenario.model_csms import CsmsModel, EmbeddedModel
 from loadsim.scenario.model_fields import EVERY
 from loadsim.scenario.patterns import with_id
-from loadsim.scenario.plan import EmbeddedCsms, FleetPlan, Plan, Stage, TagClass, Target
+from loadsim.scenario.plan import (
+    EmbeddedCsms,
+    FleetPlan,
+    Plan,
+    PlannedCall,
+    Stage,
+    TagClass,
+    Target,
+    follow_up_remote_start,
+)
 from loadsim.scenario.read import Scenario
 from loadsim.scenario.resolve_settings import charge_point_settings
 from loadsim.scenario.resolved import resolved_yaml
@@ -27,7 +36,7 @@ def resolve(scenario: Scenario, *, seed: int | None = None) -> Plan:
     csms = model.csms or CsmsModel()
     tag_classes = _tag_classes(scenario)
     fleets = tuple(_fleet(scenario, name, fleet, tag_classes) for name, fleet in model.fleets.items())
-    embedded = _embedded(csms.embedded or EmbeddedModel(), tag_classes) if csms.url is None else None
+    embedded = _embedded(csms.embedded or EmbeddedModel(), tag_classes, fleets) if csms.url is None else None
     plan = Plan(
         name=model.name,
         description=model.description or "",
@@ -98,7 +107,7 @@ def _fleet(scenario: Scenario, name: str, fleet: FleetModel, tag_classes: tuple[
     )
 
 
-def _embedded(model: EmbeddedModel, tag_classes: tuple[TagClass, ...]) -> EmbeddedCsms:
+def _embedded(model: EmbeddedModel, tag_classes: tuple[TagClass, ...], fleets: tuple[FleetPlan, ...]) -> EmbeddedCsms:
     default = EmbeddedCsms()
     refuses = any(tag_class.expect != "Accepted" for tag_class in tag_classes)
     answers = None
@@ -112,7 +121,20 @@ def _embedded(model: EmbeddedModel, tag_classes: tuple[TagClass, ...]) -> Embedd
         tags=answers,
         parents={each.tag(n): each.parent for each in tag_classes if each.parent for n in range(each.count)},
         concurrent_tx=bool(model.concurrent_tx),
+        calls=_remote_starts(fleets, tag_classes),
     )
+
+
+def _remote_starts(fleets: tuple[FleetPlan, ...], tag_classes: tuple[TagClass, ...]) -> tuple[PlannedCall, ...]:
+    """Return the call that drivers without a card wait for, with a tag such as they carry."""
+    carried: set[str] = set()
+    for fleet in fleets:
+        session = fleet.settings.session
+        if session is not None and session.rfid < 1:
+            carried.update(name for name, share in (session.tags or fleet.tags).items() if share)
+    classes = [each for each in tag_classes if each.name in carried]
+    good = [each for each in classes if each.expect == "Accepted"]
+    return (follow_up_remote_start(tuple(good or classes)),) if carried else ()
 
 
 def _stages(model: ScenarioModel, fleets: tuple[FleetPlan, ...]) -> tuple[Stage, ...]:

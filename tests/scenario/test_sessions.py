@@ -16,7 +16,7 @@ from loadsim.charge_point.distribution import Distribution
 from loadsim.charge_point.settings import STANDARD_PROFILES, HardwareSettings, SessionSettings
 from loadsim.errors import ScenarioError
 from loadsim.scenario.model_hardware import ERROR_CODES
-from loadsim.scenario.plan import EmbeddedCsms, Plan
+from loadsim.scenario.plan import EmbeddedCsms, Plan, follow_up_remote_start
 from loadsim.scenario.read import read_scenario
 from loadsim.scenario.resolve import resolve, resolved_yaml
 from loadsim.v16.messages.types import ChargePointErrorCode
@@ -204,6 +204,42 @@ def test_how_sessions_arrive_is_each_stage_s_own(tmp_path: Path) -> None:
         "poisson",
         "poisson",
     ]
+
+
+TAGS = """\
+id_tags:
+  drivers: {count: 5, pattern: "D{n}"}
+  stolen: {count: 5, pattern: "S{n}", expect: Blocked}
+  staff: {count: 5, pattern: "F{n}"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("session", "names"),
+    [
+        ("start: {rfid: 70%, remote: 30%}, tags: {drivers: 98%, stolen: 2%}", ["drivers"]),
+        ("start: {remote: 100%}, tags: {stolen: 100%}", ["stolen"]),
+        ("start: {remote: 100%}", ["drivers", "staff"]),
+    ],
+)
+def test_the_embedded_csms_starts_whoever_waits_with_a_tag_such_as_they_carry(
+    tmp_path: Path, session: str, names: list[str]
+) -> None:
+    plan = plan_of(tmp_path, charging(session).replace("sessions:", TAGS + "sessions:", 1))
+    classes = tuple(each for each in plan.tag_classes if each.name in names)
+
+    assert plan.embedded is not None
+    assert plan.embedded.calls == (follow_up_remote_start(classes),)
+
+
+def test_where_all_have_cards_or_the_csms_is_another_no_remote_start_is_added(tmp_path: Path) -> None:
+    cards = plan_of(tmp_path, charging("")).embedded
+    waiting = charging("start: {remote: 100%}")
+
+    assert cards is not None
+    assert cards.calls == ()
+    assert plan_of(tmp_path, waiting + "csms: {url: 'ws://h'}\n").embedded is None
+    assert plan_of(tmp_path, waiting.replace("session: s, ", "")).embedded == cards
 
 
 def test_a_parent_is_given_to_every_tag_of_its_class(tmp_path: Path) -> None:

@@ -204,8 +204,10 @@ def _read(path: Path) -> Scenario:
     from loadsim.dialects import DIALECTS  # noqa: PLC0415
     from loadsim.scenario.read import read_scenario  # noqa: PLC0415
     from loadsim.scenario.shipped import find_scenario  # noqa: PLC0415
+    from loadsim.v16.configuration import initial_problem  # noqa: PLC0415
 
-    return read_scenario(find_scenario(path), os.environ, actions=DIALECTS["1.6"].actions)
+    actions = DIALECTS["1.6"].actions
+    return read_scenario(find_scenario(path), os.environ, actions=actions, configuration=initial_problem)
 
 
 def _duration(option: str, text: str) -> float:

@@ -27,6 +27,7 @@ from loadsim.scenario.read import read_scenario
 from loadsim.scenario.resolve import resolve, resolved_yaml
 from loadsim.scenario.shipped import find_scenario
 from loadsim.units import format_count, format_duration
+from loadsim.v16.configuration import initial_problem
 
 
 def run(
@@ -46,7 +47,8 @@ def run(
         UsageError: the scenario or the results folder is no good; nothing was sent.
         PreflightFailed: the run could not begin.
     """
-    scenario = read_scenario(find_scenario(path), os.environ, actions=DIALECTS["1.6"].actions)
+    actions = DIALECTS["1.6"].actions
+    scenario = read_scenario(find_scenario(path), os.environ, actions=actions, configuration=initial_problem)
     plan = resolve(scenario, seed=seed)
     workers = workers or default_workers(plan)
     check_machine(plan, workers)

@@ -11,12 +11,15 @@ from loadsim.scenario.model import FleetModel, ScenarioModel, StageModel
 from loadsim.scenario.model_fields import EVERY
 from loadsim.scenario.model_sessions import SessionModel
 from loadsim.scenario.places import KeyPath, Places, unknown
+from loadsim.scenario.resolve_settings import SAMPLE_INTERVAL_KEY
 
 ConfigurationProblem = Callable[[str, str], str | None]
 """Says what is wrong with (name, value) of a configuration key, or None."""
 
 
-def check_session_kinds(model: ScenarioModel, places: Places, classes: Collection[str]) -> None:
+def check_session_kinds(
+    model: ScenarioModel, places: Places, classes: Collection[str], problem: ConfigurationProblem | None
+) -> None:
     """Report what is wrong within ``sessions``; *classes* are the names of the tag classes."""
     for name, session in (model.sessions or {}).items():
         path: KeyPath = ("sessions", name)
@@ -25,12 +28,17 @@ def check_session_kinds(model: ScenarioModel, places: Places, classes: Collectio
         if session.start is not None:
             start = {"rfid": session.start.rfid or 0.0, "remote": session.start.remote or 0.0}
             check_sum(places, (*path, "start"), start)
-        _check_times(session, places, path)
+        _check_times(session, places, path, problem)
 
 
-def _check_times(session: SessionModel, places: Places, path: KeyPath) -> None:
-    if session.meter_values is not None and session.meter_values % 1:
-        places.report((*path, "meter_values"), "expected whole seconds, as MeterValueSampleInterval has them")
+def _check_times(session: SessionModel, places: Places, path: KeyPath, problem: ConfigurationProblem | None) -> None:
+    every = session.meter_values
+    if every is not None and every % 1:
+        places.report((*path, "meter_values"), f"expected whole seconds, as {SAMPLE_INTERVAL_KEY} has them")
+    elif every is not None and problem is not None:
+        found = problem(SAMPLE_INTERVAL_KEY, f"{every:.0f}")
+        if found is not None:
+            places.report((*path, "meter_values"), f"as {SAMPLE_INTERVAL_KEY}: {found}")
     stay = session.plugged_in
     if stay is not None and stay.a == 0 and stay.kind != "normal" and (stay.kind != "uniform" or stay.b == 0):
         places.report((*path, "plugged_in"), "expected more than 0")

@@ -51,7 +51,7 @@ def check(
     folder = path.parent
     _check_tag_classes(model, places, folder, found)
     counts = _check_fleets(model, places, folder, configuration, found)
-    check_session_kinds(model, places, tag_class_names(places))
+    check_session_kinds(model, places, tag_class_names(places), configuration)
     if model.csms is not None:
         found.password = check_csms(model.csms, places, folder)
     _check_users(model, places, found)

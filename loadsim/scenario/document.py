@@ -39,7 +39,8 @@ _CONSTANTS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_PASSWORD = re.compile(r"(password[\"']?\s*:)(.*)", re.IGNORECASE)
+_SECRETS = frozenset({"password", "AuthorizationKey"})
+_PASSWORD = re.compile(r"((?:password|AuthorizationKey)[\"']?\s*:)(.*)", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"://[^/\s]*@")
 
 Place = tuple[int, int]
@@ -171,7 +172,7 @@ class Document:
             if isinstance(event, MappingEndEvent):
                 break
             key, key_place = self._key(event, events, depth)
-            child = self._node(next(events), events, depth + 1, secret=key == "password")
+            child = self._node(next(events), events, depth + 1, secret=key in _SECRETS)
             if key is None:
                 continue
             if key in node.keys:

@@ -19,6 +19,7 @@ from loadsim.scenario.model_hardware import ERROR_CODES
 from loadsim.scenario.plan import EmbeddedCsms, Plan, follow_up_remote_start
 from loadsim.scenario.read import read_scenario
 from loadsim.scenario.resolve import resolve, resolved_yaml
+from loadsim.v16.configuration import initial_problem
 from loadsim.v16.messages.types import ChargePointErrorCode
 from tests.scenario.helpers import ACTIONS, HEAD, STAGES, messages_in, plan_of, read
 
@@ -133,6 +134,27 @@ def test_a_configuration_key_is_asked_about_with_its_text(tmp_path: Path) -> Non
     (mistake,) = caught.value.mistakes
     assert mistake.message == "fleets.a.configuration.Bad: expected something better"
     assert (mistake.line, mistake.column) == (4, 52)
+
+
+def test_the_interval_of_meter_values_is_one_that_its_configuration_key_can_have(tmp_path: Path) -> None:
+    (tmp_path / "test.yaml").write_text(charging("meter_values: 90000000000s"))
+
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(tmp_path / "test.yaml", {}, actions=ACTIONS, configuration=initial_problem)
+
+    (mistake,) = caught.value.mistakes
+    assert mistake.message.startswith("sessions.s.meter_values: as MeterValueSampleInterval: expected ")
+    assert "90000000000" in mistake.message
+
+
+def test_a_key_that_is_a_password_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "test.yaml").write_text(charging("", "configuration: {AuthorizationKey: hunter2}"))
+
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(tmp_path / "test.yaml", {}, actions=ACTIONS, configuration=initial_problem)
+
+    assert "AuthorizationKey: cannot be set here" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 TWO = """\

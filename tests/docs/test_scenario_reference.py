@@ -20,6 +20,7 @@ from loadsim.scenario.plan import Plan
 from loadsim.scenario.read import read_scenario
 from loadsim.scenario.resolve import resolve
 from loadsim.scenario.variables import FromVariable
+from loadsim.v16.configuration import initial_problem
 from tests.docs.documents import REFERENCE, Block, blocks, code, codes, read, rows
 
 TEXT = read(REFERENCE / "scenario.md")
@@ -101,7 +102,8 @@ def plan_of(folder: Path, data: Any) -> Plan:
     YAML().dump(data, stream)
     path = folder / "scenario.yaml"
     path.write_text(stream.getvalue() if not isinstance(data, str) else data, encoding="utf-8")
-    return resolve(read_scenario(path, ENVIRON, actions=DIALECTS["1.6"].actions), seed=1)
+    actions = DIALECTS["1.6"].actions
+    return resolve(read_scenario(path, ENVIRON, actions=actions, configuration=initial_problem), seed=1)
 
 
 def test_every_key_of_the_model_and_no_other_is_in_the_reference() -> None:
@@ -135,6 +137,13 @@ def _without_nothing(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nothing(item) for key, item in value.items() if item is not None}
     return [_without_nothing(item) for item in value] if isinstance(value, list) else value
+
+
+def test_the_example_of_configuration_keys_has_such_keys(tmp_path: Path) -> None:
+    given = loaded(code(ROWS["fleets.NAME.configuration"][3]))
+    plan = plan_of(tmp_path, with_key("fleets.NAME.configuration", given))
+
+    assert given.keys() < plan.fleets[0].settings.configuration.keys()
 
 
 @pytest.mark.parametrize("key", [key for key, row in ROWS.items() if row[2].startswith("required")])

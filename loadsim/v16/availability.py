@@ -7,7 +7,7 @@ from loadsim.charge_point.dialect import Reply
 from loadsim.v16.connectors import Connector, may_become
 from loadsim.v16.memory import connector_of, is_accepted, memory_of
 from loadsim.v16.messages.core import AvailabilityStatus, ChangeAvailabilityRequest, ChangeAvailabilityResponse
-from loadsim.v16.reservations import cancel_for, may_use
+from loadsim.v16.reservations import cancel_for, may_use, reserve_again
 from loadsim.v16.status import set_status
 
 
@@ -55,6 +55,7 @@ def free(charge_point: ChargePoint, connector: Connector) -> None:
     if connector.inoperative and not may_become(connector.id, connector.status, "Unavailable"):
         set_status(charge_point, connector, "Available")  # from Preparing the table has no other way
     set_status(charge_point, connector, "Unavailable" if connector.inoperative else "Available")
+    reserve_again(charge_point, connector)
 
 
 def free_connector(charge_point: ChargePoint, id_tag: str, beginning: float) -> int | None:

@@ -15,6 +15,7 @@ from loadsim.v16.heartbeat import heartbeat
 from loadsim.v16.memory import Memory, is_accepted, is_answering, memory_of
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.meter_values import clock_aligned_changed
+from loadsim.v16.reservations import resume_reservations
 from loadsim.v16.reset import stop_all
 from loadsim.v16.sending import resume_sending, send_last_words
 from loadsim.v16.status import announce_status
@@ -29,6 +30,7 @@ async def connected(charge_point: ChargePoint) -> None:
     memory = memory_of(charge_point)
     if charge_point.settings.boot_on_reconnect and is_accepted(charge_point):
         memory.registration = ""
+    resume_reservations(charge_point)
     try:
         if not is_accepted(charge_point):
             await boot(charge_point)

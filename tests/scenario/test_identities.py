@@ -218,3 +218,19 @@ def test_ids_prints_what_a_csms_is_to_know_and_no_password(tmp_path: Path) -> No
         "id_tag,U,u,Blocked",
         "",
     ]
+
+
+def test_ids_has_a_column_of_parents_where_a_tag_has_one(tmp_path: Path) -> None:
+    text = HEAD + "fleets:\n  a: {count: 1}\n" + STAGES
+    text += "id_tags: {t: {count: 1, pattern: T, parent: G}, u: {count: 1, pattern: U}}\n"
+    stream = io.StringIO()
+
+    write_ids(plan_of(tmp_path, text), stream)
+
+    assert stream.getvalue().split("\n") == [
+        "kind,id,group,expect,parent",
+        "charge_point,a-00001,a,,",
+        "id_tag,T,t,Accepted,G",
+        "id_tag,U,u,Accepted,",
+        "",
+    ]

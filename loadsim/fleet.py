@@ -12,10 +12,10 @@ import trio
 from loadsim.charge_point.arrival import Arrival, draw_arrival
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.context import Context
+from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.tags import TagClassPool, TagPool
 from loadsim.dialects import DIALECTS
 from loadsim.scenario.load_profile import online_intervals
-from loadsim.charge_point.draws import Draws
 from loadsim.scenario.plan import FleetPlan, Plan
 from loadsim.scenario.session_arrivals import session_arrivals
 from loadsim.scenario.shard import members
@@ -237,7 +237,6 @@ class Fleet:
         with trio.move_on_after(_CLOSING_TIME + _CLOSING_TIME_EACH * len(charge_points)):
             while self._charge_points:  # noqa: ASYNC110 - see above
                 await trio.sleep(_DRAIN_POLL)
-
 
     async def _leave_in_good_order(self, graceful_stop: float) -> None:
         """Have the open transactions stopped: the run is ended by somebody who will look at the CSMS next."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Final, Literal
 
-import msgspec
 import trio
 
 from loadsim.charge_point.answering import answer
-from loadsim.charge_point.calls import send_call
+from loadsim.charge_point.caller import Caller
 from loadsim.charge_point.context import Context, moved_on
 from loadsim.charge_point.dialect import Dialect
 from loadsim.charge_point.draws import Draws
@@ -19,10 +18,8 @@ from loadsim.charge_point.pings import start_pings
 from loadsim.charge_point.reconnect import wait_before_try
 from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.charge_point.tags import TagPool
-from loadsim.link.link import CallFailed, Link
+from loadsim.link.link import Link
 from loadsim.link.transport import ConnectFailed
-from loadsim.metrics.calls import CallSeries
-from loadsim.ocpp.action import Action
 from loadsim.ocpp.frame import Call
 from loadsim.ocpp.rpc import AskedBadly, Rpc, Stray
 
@@ -32,18 +29,13 @@ _MOST_ANSWERS_AT_A_TIME: Final = 32
 State = Literal["", "booting", "online", "backing_off"]
 
 
-class NotSent(Exception):
-    """A call that is kept could not be sent now: the charge point is not online any more."""
-
-
-class ChargePoint:
+class ChargePoint(Caller):
     """A simulated charge point. `live` is its life; everything else serves its dialect's behaviours."""
 
     __slots__ = (
         "_answering",
         "_csms_time",
         "_doing",
-        "_linked_at_stop",
         "_living",
         "_nursery",
         "_online_since",
@@ -51,14 +43,10 @@ class ChargePoint:
         "_rpc",
         "_state",
         "_tasks",
-        "_turn",
         "connections",
-        "context",
         "dialect",
         "fleet",
         "fleet_size",
-        "identity",
-        "link",
         "lives",
         "living_since",
         "memory",
@@ -67,8 +55,6 @@ class ChargePoint:
         "password",
         "ping_interval",
         "pinging",
-        "settings",
-        "stopped_at",
         "tags",
     )
 
@@ -100,10 +86,8 @@ class ChargePoint:
             password: for basic auth, where it has one of its own.
             tags: the id tags of the drivers that come to it.
         """
-        self.context = context
+        super().__init__(context, settings, identity)
         self.dialect = dialect
-        self.settings = settings
-        self.identity = identity
         self.number = number
         self.fleet = fleet
         self.n = n
@@ -114,20 +98,15 @@ class ChargePoint:
         """Seconds between WebSocket pings; None: none are sent."""
         self.pinging: trio.CancelScope | None = None
         self.tags = tags
-        self.link: Link | None = None
         self.connections = 0
         self._csms_time: tuple[str, float] | None = None
         self.memory: Any = dialect.memory()
         """What the dialect must remember: registration, configuration."""
         self.lives = 0
         self.living_since = 0.0
-        self.stopped_at: float | None = None
-        """When `stop` was called, in seconds of the run: what falls due later is not due."""
         self._rpc = Rpc(f"{context.run_id}{number:x}-", any_id_answers=settings.framing == "object")
-        self._turn = trio.Lock()
         self._state: State = ""
         self._online_since = 0.0
-        self._linked_at_stop = False
         self._doing: trio.CancelScope | None = None
         self._living: trio.CancelScope | None = None
         self._nursery: trio.Nursery | None = None
@@ -220,29 +199,9 @@ class ChargePoint:
             self.link.fail_open_call("open_at_end given up at the end of the run")
 
     @property
-    def stopping(self) -> bool:
-        """Whether `stop` was called."""
-        return self.stopped_at is not None
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing falls due any more: the run ends, or the charge point stops."""
-        return self.over_at is not None
-
-    @property
     def online_since(self) -> float:
         """When the charge point last came online, in seconds of the run."""
         return self._online_since
-
-    @property
-    def over_at(self) -> float | None:
-        """When things ceased to fall due, in seconds of the run; None while they still do."""
-        return self.context.ended_at if self.stopped_at is None else self.stopped_at
-
-    @property
-    def linked(self) -> bool:
-        """Whether there is a connection that has not ended."""
-        return self.link is not None and self.link.lost is None
 
     async def _do_for_life(self) -> None:
         if self.stopping:
@@ -363,105 +322,6 @@ class ChargePoint:
             await answer(self, link, call, received_at)
         finally:
             self._answering -= 1
-
-    # Calls of its own.
-
-    async def call(
-        self,
-        action: Action,
-        request: msgspec.Struct,
-        *,
-        due: float,
-        tag_class: str = "",
-        expected: Callable[[Any], bool] | None = None,
-        allowed: Callable[[ChargePoint], bool] | None = None,
-        kept: bool = False,
-        last_words: bool = False,
-    ) -> Any:
-        """Send a request that fell due at *due* (seconds of the run), wait for the answer, count and time it.
-
-        Args:
-            action: the row of the request.
-            request: its Struct.
-            due: when its behaviour wanted it.
-            tag_class: counts it under a class of tags as well.
-            expected: whether the answer is the one that was expected.
-            allowed: asked when it is this call's turn; False means the charge point may not send it now.
-            kept: whoever calls keeps what is not sent, and accounts for it (`leave_unsent`) when it never is.
-            last_words: it is sent although nothing falls due any more.
-
-        Returns:
-            The answer's Struct.
-
-        Raises:
-            CallFailed: no valid answer, or not sent at all (cause "skipped_offline").
-            NotSent: not sent, of a call that is kept; nothing is counted.
-        """
-        context = self.context
-        if self.over_at is not None and due > self.over_at:
-            await self._never(kept)  # not due any more; the end of this task comes soon
-        series = context.recorder.series(context.stage_at(due), action.name, tag_class)
-        series.planned += not kept
-        try:
-            if self._turn.locked():
-                await self._turn.acquire()
-            else:  # mostly; without the checkpoint that would cost a pass through the scheduler
-                await trio.lowlevel.checkpoint_if_cancelled()
-                self._turn.acquire_nowait()
-            if self.over_at is not None and not last_words:
-                self._turn.release()
-                await self._never(kept)
-        except trio.Cancelled:
-            if not kept:
-                self._never_sent(series, due)
-            raise
-        try:
-            link = self.link
-            if link is None or link.lost is not None or (allowed is not None and not allowed(self)):
-                if kept:
-                    raise NotSent
-                series.skipped_offline += 1
-                raise CallFailed("skipped_offline", "not online", at=self.context.clock.elapsed)
-            series.planned += kept
-            return await send_call(
-                context,
-                link,
-                action,
-                request,
-                series,
-                due=due,
-                timeout=self.settings.call_timeout,
-                identity=self.identity,
-                expected=expected,
-            )
-        finally:
-            self._turn.release()
-
-    @staticmethod
-    async def _never(kept: bool) -> None:
-        if kept:
-            raise NotSent
-        await trio.sleep_forever()
-
-    def leave_unsent(self, action: Action, dues: Iterable[float], tag_class: str = "") -> None:
-        """Count calls that fell due and will not be sent: the charge point stops, or lost its connection."""
-        over_at = self.over_at
-        for due in dues:
-            if over_at is not None and due > over_at:
-                continue  # nothing falls due any more
-            series = self.context.recorder.series(self.context.stage_at(due), action.name, tag_class)
-            series.planned += 1
-            self._never_sent(series, due)
-
-    def _never_sent(self, series: CallSeries, due: float) -> None:
-        # Of a charge point that stops, what counts is how it was then: its link ends while its tasks do.
-        linked = self._linked_at_stop if self.stopping else self.linked
-        if self.over_at is not None and linked:
-            series.waiting_at_end += 1
-            drained_at = self.context.drained_at
-            series.response.append((self.context.clock.elapsed if drained_at is None else drained_at) - due)
-        else:
-            series.skipped_offline += 1
 
     # Bookkeeping.
 

@@ -1,4 +1,4 @@
-"""Drivers who come, by the scenario or by an app, and connectors that they find (OCPP 1.6, sections 5.11 and 5.12)."""
+"""Drivers who come, by the scenario or by an app, and are sent away (OCPP 1.6, sections 5.11 and 5.12)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def remote_start_transaction(charge_point: ChargePoint, request: RemoteStartTran
     if is_accepted(charge_point) and not charge_point.over:
         connector = _connector_for(charge_point, request)
     profile = None if request.charging_profile is UNSET else request.charging_profile
-    if connector is None or (profile is not None and remote_start_problem(profile)):
+    smart = "SmartCharging" in charge_point.settings.profiles  # without it a profile is ignored
+    if connector is None or (smart and profile is not None and remote_start_problem(profile)):
         return Reply(RemoteStartTransactionResponse(status="Rejected"))
     remote = RemoteStart(request.id_tag, charge_point.context.clock.elapsed, profile)
     # What follows from it is sent by other tasks, and so after the answer.
@@ -84,9 +85,9 @@ def _connector_for(charge_point: ChargePoint, request: RemoteStartTransactionReq
     if itself is not None and itself.status != "Available":
         return None
     for number in asked:
-        if 1 <= number <= count and is_free(charge_point, number):
-            if may_use(charge_point, number, request.id_tag, parent):
-                return connector_of(charge_point, number)
+        free = 1 <= number <= count and is_free(charge_point, number)
+        if free and may_use(charge_point, number, request.id_tag, parent):
+            return connector_of(charge_point, number)
     return None
 
 

@@ -1,4 +1,4 @@
-"""The connectors of a charge point: their status table (OCPP 1.6, section 4.9; errata 3.19 and 3.20), and what they hold."""
+"""A charge point's connectors: their status table (OCPP 1.6, section 4.9; errata 3.19, 3.20), and what they hold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from loadsim.v16.messages.types import ChargePointErrorCode, ChargePointStatus, ChargingProfile, Reason
+from loadsim.v16.messages.types import (
+    ChargePointErrorCode,
+    ChargePointStatus,
+    ChargingProfile,
+    Reason,
+    TransactionMeterValue,
+)
 
 if TYPE_CHECKING:
     from loadsim.v16.session import Session
@@ -83,7 +89,7 @@ class Transaction:
         self.tag_class = ""
         self.remote_at: float | None = None
         self.session: Session | None = None
-        self.data: list[object] | None = None
+        self.data: list[TransactionMeterValue] | None = None
         self.ended = False
         self.lost = False
 

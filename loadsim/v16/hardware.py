@@ -15,7 +15,9 @@ from loadsim.v16.reservations import cancel_for
 from loadsim.v16.reset import reboot
 from loadsim.v16.status import set_status
 
-ERROR_CODES: Final = tuple(code for code in get_args(ChargePointErrorCode) if code not in ("NoError", "LocalListConflict"))
+ERROR_CODES: Final = tuple(
+    code for code in get_args(ChargePointErrorCode) if code not in ("NoError", "LocalListConflict")
+)
 """What a connector can report when it is Faulted."""
 
 
@@ -30,7 +32,12 @@ async def break_down(charge_point: ChargePoint) -> None:
     due = charge_point.living_since
     while total and due < math.inf:
         due += draws.exponential(total)
-        what, number, lasts, code = draws.choice(cumulative), draws.below(connectors), draws.uniform(), draws.uniform()
+        what, number, lasts, code = (
+            draws.choice(cumulative),
+            draws.below(connectors),
+            draws.uniform(),
+            draws.uniform(),
+        )
         await context.sleep_until(due)
         if charge_point.over:
             return

@@ -98,7 +98,12 @@ def sampled(
         value = measure(reading)
         if value is not None:
             values.append(
-                kind(value=value, context=context, measurand=cast("Measurand", name), unit=UNSET if unit is None else unit)
+                kind(
+                    value=value,
+                    context=context,
+                    measurand=cast("Measurand", name),
+                    unit=UNSET if unit is None else unit,
+                )
             )
     return tuple(values)
 

@@ -15,7 +15,8 @@ from typing import Final
 import trio
 
 from loadsim.charge_point.alarm import Alarm
-from loadsim.charge_point.charge_point import ChargePoint, NotSent
+from loadsim.charge_point.caller import NotSent
+from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.outbox import Message, Outbox
 from loadsim.link.link import CallFailed
 from loadsim.v16.configuration import integer
@@ -65,7 +66,8 @@ async def send_all(charge_point: ChargePoint, alarm: Alarm, *, last_words: bool 
     while outbox and can_send(charge_point) and (last_words or not charge_point.over):
         message = outbox.next(clock.elapsed)
         if message is not None:
-            await _send(charge_point, outbox, message, last_words=last_words)
+            if not await _send(charge_point, outbox, message, last_words=last_words):
+                break
         elif last_words:
             return
         else:
@@ -93,11 +95,12 @@ async def _empty(charge_point: ChargePoint) -> None:
         memory.sending = None
 
 
-async def _send(charge_point: ChargePoint, outbox: Outbox, message: Message, *, last_words: bool) -> None:
+async def _send(charge_point: ChargePoint, outbox: Outbox, message: Message, *, last_words: bool) -> bool:
+    """Try to deliver *message*; tell whether it could be sent."""
     context = charge_point.context
     due = message.due
     if message.kept:
-        due = max(due, message.ready, charge_point.online_since)
+        due = max(due, charge_point.online_since if last_words else max(message.ready, charge_point.online_since))
     try:
         response = await charge_point.call(
             message.action,
@@ -110,7 +113,7 @@ async def _send(charge_point: ChargePoint, outbox: Outbox, message: Message, *, 
             last_words=last_words,
         )
     except NotSent:
-        return  # it stays where it is; without a connection `send_all` ends
+        return False  # it stays where it is
     except CallFailed as failed:
         message.unanswered(failed.message_id)
         if failed.cause == "open_at_end" or last_words:
@@ -121,11 +124,12 @@ async def _send(charge_point: ChargePoint, outbox: Outbox, message: Message, *, 
             if outbox.failed(message, context.clock.elapsed, attempts=attempts, interval=interval) and message.kept:
                 context.recorder.counters[f"outbox.given_up.{message.action.name}"] += 1
                 message.given_up()
-        return
+        return True
     if message.kept and not message.attempts and due > message.due:
         context.recorder.time("outbox_wait").append(due - message.due)
     outbox.remove(message)
     message.delivered(response)
+    return True
 
 
 def leave(charge_point: ChargePoint, message: Message) -> None:

@@ -254,6 +254,15 @@ def test_the_embedded_csms_starts_whoever_waits_with_a_tag_such_as_they_carry(
     assert plan.embedded.calls == (follow_up_remote_start(classes),)
 
 
+def test_what_the_embedded_csms_is_given_survives_being_written(tmp_path: Path) -> None:
+    waiting = charging("start: {rfid: 70%, remote: 30%}, tags: {drivers: 98%, stolen: 2%}")
+    text = waiting.replace("sessions:", TAGS.replace('"D{n}"', '"D{n}", parent: G') + "sessions:", 1)
+    scenario = read(tmp_path, text + "csms: {embedded: {concurrent_tx: true}}\n")
+    plan = resolve(scenario)
+
+    assert resolve(read(tmp_path, resolved_yaml(scenario, plan))) == plan
+
+
 def test_where_all_have_cards_or_the_csms_is_another_no_remote_start_is_added(tmp_path: Path) -> None:
     cards = plan_of(tmp_path, charging("")).embedded
     waiting = charging("start: {remote: 100%}")

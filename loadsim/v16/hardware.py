@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from itertools import accumulate
 from typing import Final, cast, get_args
 
@@ -15,9 +16,8 @@ from loadsim.v16.reservations import cancel_for
 from loadsim.v16.reset import reboot
 from loadsim.v16.status import set_status
 
-ERROR_CODES: Final = tuple(
-    code for code in get_args(ChargePointErrorCode) if code not in ("NoError", "LocalListConflict")
-)
+_NO_FAULTS: Final = ("NoError", "LocalListConflict")
+ERROR_CODES: Final = tuple(code for code in get_args(ChargePointErrorCode) if code not in _NO_FAULTS)
 """What a connector can report when it is Faulted."""
 
 
@@ -58,9 +58,9 @@ def _fault(charge_point: ChargePoint, connector: Connector, lasts: float, code: 
         return
     hardware = charge_point.settings.hardware
     charge_point.context.recorder.counters["hardware.faults"] += 1
-    codes = list(hardware.codes) or list(ERROR_CODES)
-    weights = tuple(accumulate(hardware.codes.values())) or tuple(range(1, len(codes) + 1))
-    chosen = codes[min(sum(weight <= code * weights[-1] for weight in weights), len(codes) - 1)]
+    weights = hardware.codes or dict.fromkeys(ERROR_CODES, 1.0)
+    sums = tuple(accumulate(weights.values()))
+    chosen = list(weights)[bisect_right(sums, code * sums[-1], 0, len(sums) - 1)]
     connector.interrupt("Other")
     cancel_for(charge_point, connector.id)
     set_status(charge_point, connector, "Faulted", cast("ChargePointErrorCode", chosen))

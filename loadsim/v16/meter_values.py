@@ -1,4 +1,4 @@
-"""Meter values: what a connector's meter shows, in the measurands that are asked for (OCPP 1.6, sections 3.16 and 4.7).
+"""Meter values: what a meter shows, in the measurands that are asked for (OCPP 1.6, sections 3.16 and 4.7).
 
 Errata 3.14 to 3.16: sampled data come at the interval since the transaction's start, clock-aligned data at
 multiples of theirs since midnight; 0 is none of them. What StopTxn...Data names is sent with StopTransaction.
@@ -79,8 +79,14 @@ def read_meter(charge_point: ChargePoint, connector_id: int) -> Reading:
     """Read a connector's meter now; that of connector 0 is the sum of all."""
     if connector_id == 0:
         each = [read_meter(charge_point, number) for number in range(1, charge_point.settings.connectors + 1)]
-        totals = [sum(getattr(reading, name) for reading in each) for name in ("register", "delivered", "power")]
-        return Reading(*totals, sum(reading.offered for reading in each), charge_point.settings.phases, None)
+        return Reading(
+            register=sum(reading.register for reading in each),
+            delivered=sum(reading.delivered for reading in each),
+            power=sum(reading.power for reading in each),
+            offered=sum(reading.offered for reading in each),
+            phases=charge_point.settings.phases,
+            state_of_charge=None,
+        )
     connector = connector_of(charge_point, connector_id)
     session: Session | None = connector.session
     if session is None:
@@ -96,15 +102,10 @@ def sampled(
     for name in names:
         unit, measure = _MEASURED[name]
         value = measure(reading)
-        if value is not None:
-            values.append(
-                kind(
-                    value=value,
-                    context=context,
-                    measurand=cast("Measurand", name),
-                    unit=UNSET if unit is None else unit,
-                )
-            )
+        if value is None:
+            continue
+        measurand = cast("Measurand", name)
+        values.append(kind(value=value, context=context, measurand=measurand, unit=UNSET if unit is None else unit))
     return tuple(values)
 
 

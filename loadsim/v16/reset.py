@@ -41,7 +41,7 @@ async def reboot(
     memory = memory_of(charge_point)
     if not abrupt:
         with trio.move_on_after(_STOPS_TAKE):
-            while memory.outbox and charge_point.linked:
+            while memory.outbox and charge_point.linked:  # noqa: ASYNC110 - rare, and the outbox wakes nobody
                 await trio.sleep(_POLL)
     if charge_point.over:
         return

@@ -19,7 +19,7 @@ from loadsim.v16.authorization import parent_of
 from loadsim.v16.authorizing import authorized_to_stop, card_accepted, remote_accepted
 from loadsim.v16.availability import free
 from loadsim.v16.configuration import flag, integer, items
-from loadsim.v16.connectors import Connector, RemoteStart, Transaction
+from loadsim.v16.connectors import Connector, RemoteStart, Transaction, is_faulted
 from loadsim.v16.messages.formats import format_date_time
 from loadsim.v16.messages.types import ReadingContext, Reason
 from loadsim.v16.meter_values import Reading, keep_for_stop, send_sample
@@ -317,14 +317,14 @@ class Session:
     async def _leave(self) -> None:
         """Unplug: soon after the card, when the driver comes back after any other end."""
         charge_point, connector = self.charge_point, self.connector
-        if self._stopped == "EVDisconnected" or connector.status == "Faulted":
+        if self._stopped == "EVDisconnected" or is_faulted(connector):
             return
         at = charge_point.context.clock.elapsed + self._hurry
         if self._stopped is not None:
             set_status(charge_point, connector, "Finishing")
             if self._stopped not in ("Local", "UnlockCommand"):
                 at = max(at, self._leaves_at)
-        while await self._sleep_until(at) and connector.status != "Faulted":
+        while await self._sleep_until(at) and not is_faulted(connector):
             pass
 
     async def _sleep_until(self, at: float) -> bool:

@@ -15,63 +15,7 @@ from tests.support import SILENCE, world
 from tests.v16.messages.oracle import SCHEMAS, validator
 from tests.v16.messages.strategies import fullest
 
-KEYS = ["HeartbeatInterval", "NumberOfConnectors", "SupportedFeatureProfiles"]
 FROM_CSMS = sorted(name for name, action in BY_NAME.items() if action.sender in ("csms", "both"))
-
-
-async def test_rule_31_get_configuration_without_keys_tells_all(autojump_clock: MockClock) -> None:
-    async with world() as w:
-        await w.online(connectors=2)
-        requests: list[dict[str, Any]] = [{}, {"key": []}]
-        for request in requests:
-            answer = await w.csms.latest.order("GetConfiguration", request)
-            assert answer == {
-                "configurationKey": [
-                    {"key": "HeartbeatInterval", "readonly": False, "value": "300"},
-                    {"key": "NumberOfConnectors", "readonly": True, "value": "2"},
-                    {"key": "SupportedFeatureProfiles", "readonly": True, "value": "Core,RemoteTrigger"},
-                ]
-            }
-
-
-async def test_rule_31_get_configuration_tells_known_keys_and_names_unknown_ones(autojump_clock: MockClock) -> None:
-    async with world() as w:
-        await w.online()
-        asked = {"key": ["AuthorizationKey", "heartbeatinterval", "Nonsense"]}
-        answer = await w.csms.latest.order("GetConfiguration", asked)
-
-        assert [entry["key"] for entry in answer["configurationKey"]] == ["HeartbeatInterval"]
-        assert answer["unknownKey"] == ["AuthorizationKey", "Nonsense"]
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "status"),
-    [
-        ("HeartbeatInterval", "60", "Accepted"),
-        ("heartbeatINTERVAL", "60", "Accepted"),
-        ("HeartbeatInterval", "-1", "Rejected"),
-        ("NumberOfConnectors", "2", "Rejected"),
-        ("SupportedFeatureProfiles", "Core", "Rejected"),
-        ("WebSocketPingInterval", "10", "NotSupported"),
-        ("Nonsense", "1", "NotSupported"),
-    ],
-)
-async def test_rule_30_change_configuration_takes_what_can_be_changed(
-    autojump_clock: MockClock, key: str, value: str, status: str
-) -> None:
-    async with world() as w:
-        await w.online()
-        assert await w.csms.latest.order("ChangeConfiguration", {"key": key, "value": value}) == {"status": status}
-        assert w.counted("commands.ChangeConfiguration.refused") == (status != "Accepted")
-
-
-async def test_rule_30_a_value_that_was_taken_is_read_back(autojump_clock: MockClock) -> None:
-    async with world() as w:
-        await w.online()
-        await w.csms.latest.order("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "77"})
-        answer = await w.csms.latest.order("GetConfiguration", {"key": ["HeartbeatInterval"]})
-
-        assert answer["configurationKey"][0]["value"] == "77"
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,9 @@ def plan_of(folder: Path, data: Any) -> Plan:
 
 
 def test_every_key_of_the_model_and_no_other_is_in_the_reference() -> None:
-    assert sorted(ROWS) == sorted(keys_of(ScenarioModel))
+    keys = [key for key in keys_of(ScenarioModel) if not key.startswith("csms.embedded.calls[]")]  # a page of its own
+
+    assert sorted(ROWS) == sorted(keys)
 
 
 @pytest.mark.parametrize("key", ROWS)

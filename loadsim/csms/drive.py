@@ -7,6 +7,7 @@ One task looks at the time; a task more lives for each call that is under way, a
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -63,9 +64,10 @@ class Drive:
         seed: int,
         known: Callable[[str], Known],
         call: Caller,
+        end: float | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take the plan.
+        """Take the plan; nothing falls due from *end* on, in seconds from the beginning.
 
         Raises:
             UsageError: no request can be made of a call, or two have the same name.
@@ -77,6 +79,7 @@ class Drive:
         if len({each.name for each in plan}) < len(plan):
             raise UsageError("two planned calls have the same name")
         self._call = call
+        self._end = math.inf if end is None else end
         self._now = now
         self._entries: list[tuple[float, int, Callable[[float], None]]] = []
         self._numbers = count(1)
@@ -183,7 +186,7 @@ class Drive:
 
     def _push(self, moment: float, fall: Callable[[float], None]) -> None:
         """Have *fall* called at *moment*, in seconds from the beginning."""
-        if not self._resting:
+        if not self._resting and moment < self._end:
             heapq.heappush(self._entries, (self._zero + moment, next(self._order), fall))
             self._alarm.ring()
 
@@ -227,8 +230,8 @@ class Drive:
             key = number, identity, connector
             if event == plan.on:
                 moment = trio.current_time() - self._zero + planned.draws.between(*plan.after)
-                if self._begun.is_set() and planned.within(moment):
-                    self._drop(planned, key)
+                self._drop(planned, key)
+                if self._begun.is_set() and planned.within(moment) and moment < self._end:
                     self._pending[key] = serial = next(self._order)
                     self._push(moment, partial(self._fall_after, planned, key, serial))
             elif connector:

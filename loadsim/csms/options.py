@@ -18,7 +18,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ``optional`` agrees to it where it is offered, ``none`` agrees to none. *password* is that of every charge
     point, None lets all in. *seed* is of the latencies drawn. *db* is the path of a file that keeps
     registrations and transactions from one start to the next; None keeps them in memory. *hold_calls*: the
-    planned calls begin when they are told to, and not when the CSMS listens.
+    planned calls begin when they are told to, and not when the CSMS listens; none falls due *calls_end* seconds
+    after that, or later.
 
     *control* is where the HTTP endpoint listens, HOST:PORT; None is nowhere. Where that is not loopback it needs
     a *control_token*.
@@ -32,6 +33,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     db: str | None = None
     behaviour: EmbeddedCsms = EmbeddedCsms()
     hold_calls: bool = False
+    calls_end: float | None = None
     control: str | None = None
     control_token: str | None = None
 

@@ -95,7 +95,13 @@ class Server:
         self._opening: set[trio.CancelScope] = set()
         self._random = random.Random(options.seed)
         self._calls = Calls()
-        self.drive = Drive(options.behaviour.calls, seed=options.seed, known=central.charge_point, call=self.call)
+        self.drive = Drive(
+            options.behaviour.calls,
+            seed=options.seed,
+            known=central.charge_point,
+            call=self.call,
+            end=options.calls_end,
+        )
 
     @property
     def connections(self) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 from loadsim.metrics.thresholds import ThresholdSyntaxError, parse
+from loadsim.scenario.check_calls import Around, any_matches, check_calls
 from loadsim.scenario.check_sessions import (
     ConfigurationProblem,
     check_fleet,
@@ -56,7 +58,23 @@ def check(
         found.password = check_csms(model.csms, places, folder)
     _check_users(model, places, found)
     _check_stages(model, places, kept, counts)
+    _check_planned_calls(model, places, found)
     _check_thresholds(model, places, actions)
+
+
+def _check_planned_calls(model: ScenarioModel, places: Places, found: Found) -> None:
+    embedded = model.csms.embedded if model.csms is not None else None
+    if embedded is None or embedded.calls is None:
+        return
+    around = Around(
+        tag_classes=tag_class_names(places),
+        stages=stage_names(places),
+        duration=sum(stage.duration for stage in model.stages),
+        matches=None
+        if places.broken("fleets")
+        else any_matches(lambda: chain(*_all_ids(model, places, found).values())),
+    )
+    check_calls(embedded.calls, places, ("csms", "embedded", "calls"), around)
 
 
 def load(read: Callable[[Path, Callable[..., None]], _T], folder: Path, places: Places, path: KeyPath) -> _T | None:

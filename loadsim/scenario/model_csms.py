@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, SecretStr
 
+from loadsim.scenario.model_calls import CallModel
 from loadsim.scenario.model_fields import (
     VARIABLE,
     Address,
@@ -81,6 +82,10 @@ class EmbeddedModel(Part):
     )
     concurrent_tx: Flag | None = Field(
         default=None, description="Answer ConcurrentTx to a tag that charges elsewhere. Default: false."
+    )
+    calls: list[CallModel] | None = Field(
+        default=None,
+        description="What it asks of its charge points by itself. Default: remote starts for whoever waits for one.",
     )
 
 

@@ -144,7 +144,7 @@ ON_BOOT: Final = "boot"
 """The value of `PlannedCall.on` that is no status of a connector."""
 
 
-def follow_up_remote_start(tags: tuple[TagClass, ...], *, name: str = "remote starts") -> PlannedCall:
+def follow_up_remote_start(tags: tuple[TagClass, ...], *, name: str = "remote-starts") -> PlannedCall:
     """Return the call by which a driver's app starts a session: whoever has plugged in and waits gets started.
 
     A driver with a card is Preparing for a moment, too, hence the wait.

@@ -59,6 +59,26 @@ def read_scenario(
     Raises:
         ScenarioError: it cannot be read or has mistakes; the error holds all of them.
     """
+    document, text = read_document(path, environ)
+    model, found = _understand(document, path, actions, configuration)
+    if document.mistakes or model is None:
+        raise ScenarioError(tidy(document, found.password or ""))
+    return Scenario(
+        path=path,
+        text=text,
+        model=model,
+        identities=found.identities,
+        tags=found.tags,
+        password=found.password,
+    )
+
+
+def read_document(path: Path, environ: Mapping[str, str]) -> tuple[Document, str]:
+    """Read the YAML file in *path*; return the document, its mistakes in it, and its text.
+
+    Raises:
+        ScenarioError: it cannot be read.
+    """
     try:
         text = read_file(path, LARGEST)
     except ValueError as error:
@@ -70,31 +90,29 @@ def read_scenario(
         line = text.count("\n", 0, strange.start()) + 1
         column = strange.start() - text.rfind("\n", 0, strange.start())
         document.report((line, column), f"the character U+{ord(strange[0]):04X} cannot stand in YAML; remove it")
-    model, found = _understand(document, path, actions, configuration)
-    if document.mistakes or model is None:
-        raise ScenarioError(_tidy(document.file, document.mistakes, found))
-    return Scenario(
-        path=path,
-        text=text,
-        model=model,
-        identities=found.identities,
-        tags=found.tags,
-        password=found.password,
-    )
+    return document, text
+
+
+def root_of(document: Document, wanted: str) -> Places | None:
+    """Return the places of a document that is a mapping with the keys *wanted*, or report that it is none."""
+    root = document.root
+    if root is None or (root.kind == "scalar" and root.value is None and not root.broken):
+        if not document.mistakes:
+            document.mistakes.append(Mistake(document.file, 0, 0, f"is empty; expected {wanted}"))
+        return None
+    places = Places(document, root)
+    if root.kind != "mapping":
+        places.report((), f"expected a mapping with {wanted}, got {described(root.plain())}")
+        return None
+    return places
 
 
 def _understand(
     document: Document, path: Path, actions: Collection[str], configuration: ConfigurationProblem | None
 ) -> tuple[ScenarioModel | None, Found]:
     found = Found()
-    root = document.root
-    if root is None or (root.kind == "scalar" and root.value is None and not root.broken):
-        if not document.mistakes:
-            document.mistakes.append(Mistake(document.file, 0, 0, f"is empty; expected {_WANTED}"))
-        return None, found
-    places = Places(document, root)
-    if root.kind != "mapping":
-        places.report((), f"expected a mapping with {_WANTED}, got {described(root.plain())}")
+    places = root_of(document, _WANTED)
+    if places is None:
         return None, found
     model, kept = validate(places)
     if model is not None:
@@ -102,11 +120,11 @@ def _understand(
     return model, found
 
 
-def _tidy(file: str, mistakes: list[Mistake], found: Found) -> list[Mistake]:
-    """Put *mistakes* in the order of the file, the same one once, and no secret into them."""
-    secret = found.password or ""
-    tidy: dict[Mistake, None] = {}
+def tidy(document: Document, secret: str = "") -> list[Mistake]:
+    """Return the mistakes of *document* in the order of the file, the same one once, and no *secret* in them."""
+    file, mistakes = document.file, document.mistakes
+    once: dict[Mistake, None] = {}
     for mistake in sorted(mistakes, key=lambda each: (each.file != file, each.file, each.line, each.column)):
         message = mistake.message.replace(secret, "***") if len(secret) > 3 else mistake.message
-        tidy[Mistake(mistake.file, mistake.line, mistake.column, message, mistake.source)] = None
-    return list(tidy)
+        once[Mistake(mistake.file, mistake.line, mistake.column, message, mistake.source)] = None
+    return list(once)

@@ -23,6 +23,7 @@ from loadsim.scenario.plan import (
     follow_up_remote_start,
 )
 from loadsim.scenario.read import Scenario
+from loadsim.scenario.resolve_calls import planned_calls, windows
 from loadsim.scenario.resolve_settings import charge_point_settings
 from loadsim.scenario.resolved import resolved_yaml
 
@@ -36,7 +37,10 @@ def resolve(scenario: Scenario, *, seed: int | None = None) -> Plan:
     csms = model.csms or CsmsModel()
     tag_classes = _tag_classes(scenario)
     fleets = tuple(_fleet(scenario, name, fleet, tag_classes) for name, fleet in model.fleets.items())
-    embedded = _embedded(csms.embedded or EmbeddedModel(), tag_classes, fleets) if csms.url is None else None
+    stages = _stages(model, fleets)
+    embedded = None
+    if csms.url is None:
+        embedded = _embedded(csms.embedded or EmbeddedModel(), tag_classes, fleets, stages)
     plan = Plan(
         name=model.name,
         description=model.description or "",
@@ -45,7 +49,7 @@ def resolve(scenario: Scenario, *, seed: int | None = None) -> Plan:
         embedded=embedded,
         tag_classes=tag_classes,
         fleets=fleets,
-        stages=_stages(model, fleets),
+        stages=stages,
         thresholds=tuple(model.thresholds or ()),
     )
     outputs = model.outputs
@@ -107,12 +111,20 @@ def _fleet(scenario: Scenario, name: str, fleet: FleetModel, tag_classes: tuple[
     )
 
 
-def _embedded(model: EmbeddedModel, tag_classes: tuple[TagClass, ...], fleets: tuple[FleetPlan, ...]) -> EmbeddedCsms:
+def _embedded(
+    model: EmbeddedModel,
+    tag_classes: tuple[TagClass, ...],
+    fleets: tuple[FleetPlan, ...],
+    stages: tuple[Stage, ...],
+) -> EmbeddedCsms:
     default = EmbeddedCsms()
     refuses = any(tag_class.expect != "Accepted" for tag_class in tag_classes)
     answers = None
     if model.tags == "known" or (model.tags is None and refuses):
         answers = {each.tag(n): each.expect for each in tag_classes for n in range(each.count)}
+    calls = planned_calls(model.calls or (), tag_classes, windows(stages))
+    if not any(call.send == "RemoteStartTransaction" for call in calls):
+        calls += _remote_starts(fleets, tag_classes)
     return EmbeddedCsms(
         interval=int(_given(model.interval, default.interval)),
         boot_status=tuple(model.boot_status or default.boot_status),
@@ -121,7 +133,7 @@ def _embedded(model: EmbeddedModel, tag_classes: tuple[TagClass, ...], fleets: t
         tags=answers,
         parents={each.tag(n): each.parent for each in tag_classes if each.parent for n in range(each.count)},
         concurrent_tx=bool(model.concurrent_tx),
-        calls=_remote_starts(fleets, tag_classes),
+        calls=calls,
     )
 
 

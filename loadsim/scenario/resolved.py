@@ -11,6 +11,7 @@ from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.scenario.model import ScenarioModel
 from loadsim.scenario.plan import FleetPlan, Plan, Stage, TagClass
 from loadsim.scenario.read import Scenario
+from loadsim.scenario.resolve_calls import calls_keys
 from loadsim.scenario.resolved_settings import sessions_keys, settings_keys
 from loadsim.units import duration_text, rate_text, share_text
 
@@ -71,6 +72,7 @@ def _csms(model: ScenarioModel, plan: Plan) -> dict[str, Any]:
             "reject": share_text(plan.embedded.reject),
             "tags": "any" if plan.embedded.tags is None else "known",
             "concurrent_tx": plan.embedded.concurrent_tx,
+            "calls": calls_keys(plan.embedded.calls),
         }
     return data
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -15,6 +16,7 @@ from loadsim.scenario.places import KeyPath, Places, nearest
 from loadsim.units import shown
 
 _ROUNDS = 4
+_Grammar = TypeVar("_Grammar", bound=Part)
 
 
 def validate(places: Places) -> tuple[ScenarioModel | None, list[int]]:
@@ -23,28 +25,35 @@ def validate(places: Places) -> tuple[ScenarioModel | None, list[int]]:
     The rest still gets the checks of more than one key, so that all mistakes show at once. With it come the
     numbers, in the file, of the stages that are left. The model is None when too little is left.
     """
+    return validate_as(places, ScenarioModel, {"version": 1, "name": "unnamed", "fleets": {}, "stages": []})
+
+
+def validate_as(
+    places: Places, grammar: type[_Grammar], least: Mapping[str, Any]
+) -> tuple[_Grammar | None, list[int]]:
+    """Validate as ``validate`` does, against any *grammar*; *least* are its keys that must not be missing."""
     data = places.root.plain()
     stages = data.get("stages")
     kept = list(range(len(stages))) if isinstance(stages, list) else []
     for number in range(_ROUNDS):
         try:
-            return ScenarioModel.model_validate(data), kept
+            return grammar.model_validate(data), kept
         except ValidationError as error:
             found = error.errors(include_url=False)
         if number == 0:
             for detail in found:
-                _report(places, detail)
+                _report(places, detail, grammar)
         # Backwards, so that the numbers of list items before stay right.
         for path in sorted({_culprit(detail) for detail in found}, key=_order, reverse=True):
             _prune(data, path, kept)
-        data = {"version": 1, "name": "unnamed", "fleets": {}, "stages": []} | data
+        data = {**least, **data}
     return None, kept
 
 
-def _report(places: Places, detail: ErrorDetails) -> None:
+def _report(places: Places, detail: ErrorDetails, grammar: type[Part]) -> None:
     path, kind = detail["loc"], detail["type"]
     if kind == "extra_forbidden":
-        _unknown_key(places, path)
+        _unknown_key(places, path, grammar)
     elif kind == "missing":
         places.report_missing(path)
     elif path[-1] == "[key]":
@@ -64,12 +73,12 @@ def _message(detail: ErrorDetails) -> str:
     return f"expected something else, got {got}"
 
 
-def _unknown_key(places: Places, path: KeyPath) -> None:
+def _unknown_key(places: Places, path: KeyPath, grammar: type[Part]) -> None:
     key = str(path[-1])
     if any(_matches(path, later) for later in LATER):
         places.report(path, f"{shown(key)} is not in this version", key=True)
         return
-    fields = _fields_at(path[:-1])
+    fields = _fields_at(path[:-1], grammar)
     places.report(path, f"unknown key {shown(key)}{nearest(key, fields)}", key=True)
 
 
@@ -77,8 +86,8 @@ def _matches(path: KeyPath, pattern: tuple[str, ...]) -> bool:
     return len(path) == len(pattern) and all(want in ("*", part) for part, want in zip(path, pattern, strict=True))
 
 
-def _fields_at(path: KeyPath) -> list[str]:
-    model: type[Part] = ScenarioModel
+def _fields_at(path: KeyPath, grammar: type[Part]) -> list[str]:
+    model = grammar
     for part in path:
         for name, field in model.model_fields.items():
             if part == (field.alias or name):

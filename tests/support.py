@@ -8,17 +8,18 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, TypeVar
 
 import trio
 from trio.testing import MockClock
 
+from loadsim.charge_point.arrival import Arrival
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.context import Clock, Context, Throttle
 from loadsim.charge_point.settings import Backoff, ChargePointSettings
-from loadsim.charge_point.tags import TagClassPool, TagPool
+from loadsim.charge_point.tags import DrawnTag, TagClassPool, TagPool
 from loadsim.link.transport import ConnectFailed, ConnectionLost, ConnectRequest, MemoryTransport, memory_pair
 from loadsim.metrics.calls import CallNumbers
 from loadsim.metrics.recorder import Recorder
@@ -73,7 +74,28 @@ USUAL: Mapping[str, Script] = {
     "Heartbeat": Answer(payload={"currentTime": "2026-11-22T09:15:00Z"}),
     "StatusNotification": Answer(payload={}),
     "Authorize": tag_info(),
+    "MeterValues": Answer(payload={}),
+    "StopTransaction": Answer(payload={}),
 }
+
+
+def wall_clock(at: float) -> str:
+    """Return the time of day at *at*, in trio's seconds, as a CSMS with a right clock tells it."""
+    return (WALL + timedelta(seconds=at)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def punctual_boot(received: Received) -> Answer:
+    """Accept a boot and tell the right time; beats are so rare that they are in no test's way."""
+    return boot("Accepted", 1_000_000, current_time=wall_clock(received.at))
+
+
+def punctual_beat(received: Received) -> Answer:
+    return Answer(payload={"currentTime": wall_clock(received.at)})
+
+
+def started(transaction_id: int, status: str = "Accepted", delay: float = 0.0, **info: str) -> Answer:
+    """Answer a StartTransaction."""
+    return Answer(payload={"transactionId": transaction_id, "idTagInfo": {"status": status, **info}}, delay=delay)
 
 
 class BlockingTransport(MemoryTransport):
@@ -197,7 +219,9 @@ class FakeCsms:
 
     def __init__(self, nursery: trio.Nursery, **scripts: Script) -> None:
         self.nursery = nursery
-        self.scripts: dict[str, list[Script]] = {name: [script] for name, script in {**USUAL, **scripts}.items()}
+        usual = {**USUAL, "StartTransaction": self._start_transaction, **scripts}
+        self.scripts: dict[str, list[Script]] = {name: [script] for name, script in usual.items()}
+        self.transactions_begun = 0
         self.received: list[Received] = []
         self.texts: list[tuple[float, str, str | bytes]] = []
         self.answered: Counter[str] = Counter()
@@ -215,6 +239,10 @@ class FakeCsms:
     def answers(self, action: str, *scripts: Script) -> None:
         """Answer the next calls of *action* so, the last for all that follow."""
         self.scripts[action] = list(scripts)
+
+    def _start_transaction(self, received: Received) -> Answer:
+        self.transactions_begun += 1
+        return started(self.transactions_begun)
 
     def script(self, action: str) -> Script:
         scripts = self.scripts[action]
@@ -293,6 +321,27 @@ class World:
         await trio.testing.wait_all_tasks_blocked()
         return charge_point
 
+    def arrive(self, charge_point: ChargePoint, id_tag: str = "TAG", **changed: Any) -> bool:
+        """Have a driver come, and count it as `Fleet` does; *changed* are fields of the arrival.
+
+        The driver shows a card, stays for 10 minutes and wants 1 kWh.
+        """
+        usual = Arrival(
+            due=self.context.clock.elapsed,
+            tag=DrawnTag(id_tag, "", ""),
+            remote=False,
+            plugged_in=600.0,
+            energy=1000.0,
+            no_show=False,
+            other_tag=None,
+            hurry=0.0,
+        )
+        counters = self.context.recorder.counters
+        counters["sessions.due"] += 1
+        came = charge_point.dialect.arrive(charge_point, usual._replace(**changed))
+        counters["sessions.no_free_connector"] += not came
+        return came
+
     @property
     def counters(self) -> Counter[str]:
         return self._ledger.totals.counters
@@ -313,15 +362,24 @@ class World:
         return self._ledger.totals.time("lateness").max
 
     async def end(self) -> None:
+        """End the run as planned: nothing falls due any more, transactions are left open."""
+        if self.context.ended_at is None:
+            self.context.ended_at = self.context.clock.elapsed
         for charge_point in self.charge_points:
             charge_point.give_up()
             charge_point.stop()
         await trio.testing.wait_all_tasks_blocked()
         self._nursery.cancel_scope.cancel()
 
+    def settle(self) -> None:
+        """Account for what is left of each charge point, none of which will be online again."""
+        for charge_point in self.charge_points:
+            charge_point.dialect.settle(charge_point)
+
     def check_books(self) -> None:
         self._ledger.fold()
         assert open_books(self._ledger.totals) == []
+        assert open_session_books(self._ledger.totals) == []
 
 
 @dataclass
@@ -360,6 +418,37 @@ def open_books(totals: Totals) -> list[str]:
     return problems
 
 
+OUTCOMES = (
+    "started",
+    "no_free_connector",
+    "refused",
+    "refused_offline",
+    "not_authorized",
+    "no_show",
+    "no_remote_start",
+    "interrupted",
+    "preparing",
+)
+"""What can become of a driver."""
+
+
+def open_session_books(totals: Totals) -> list[str]:
+    """Name the books of sessions, transactions and energy that do not close at the end of a run."""
+    sessions, transactions = totals.with_prefix("sessions."), totals.with_prefix("transactions.")
+    problems = []
+    if sessions.get("due", 0) + sessions.get("from_csms", 0) != sum(sessions.get(name, 0) for name in OUTCOMES):
+        problems.append(f"sessions: {sessions}")
+    begun, ended = transactions.get("begun", 0), transactions.get("ended", 0)
+    if begun != sum(transactions.get(name, 0) for name in ("stopped", "lost", "open", "undelivered")):
+        problems.append(f"transactions: {transactions}")
+    if not sessions.get("started", 0) == begun >= max(ended, transactions.get("started", 0)):
+        problems.append(f"sessions that started: {sessions}; {transactions}")
+    energy = totals.with_prefix("energy.")
+    if transactions.get("stopped", 0) > ended or energy.get("stopped", 0) > energy.get("delivered", 0):
+        problems.append(f"stopped without an end: {transactions}; {energy}")
+    return problems
+
+
 def make_context(
     csms: FakeCsms,
     *,
@@ -395,6 +484,7 @@ async def world(**scripts: Script) -> AsyncIterator[World]:
             made = World(nursery, csms, make_context(csms))
             yield made
             await made.end()
+        made.settle()
         made.check_books()
 
 

@@ -47,10 +47,7 @@ async def test_rule_33_a_triggered_message_is_sent_after_the_answer(
         ({"requestedMessage": "BootNotification"}, "Rejected"),
         ({"requestedMessage": "StatusNotification", "connectorId": 3}, "Rejected"),
         ({"requestedMessage": "StatusNotification", "connectorId": -1}, "Rejected"),
-        ({"requestedMessage": "MeterValues"}, "NotImplemented"),
-        ({"requestedMessage": "MeterValues", "connectorId": 1}, "NotImplemented"),
-        ({"requestedMessage": "DiagnosticsStatusNotification"}, "NotImplemented"),
-        ({"requestedMessage": "FirmwareStatusNotification"}, "NotImplemented"),
+        ({"requestedMessage": "MeterValues", "connectorId": 3}, "Rejected"),
     ],
 )
 async def test_rule_33_a_trigger_that_is_refused_sends_nothing(

@@ -19,7 +19,7 @@ from loadsim.v16.messages.core import (
     RemoteStopTransactionRequest,
     RemoteStopTransactionResponse,
 )
-from loadsim.v16.reservations import may_use
+from loadsim.v16.reservations import may_use, only_the_csms_knows
 from loadsim.v16.session import Session
 from loadsim.v16.smart_charging import remote_start_problem
 
@@ -88,6 +88,8 @@ def _connector_for(charge_point: ChargePoint, request: RemoteStartTransactionReq
         free = 1 <= number <= count and is_free(charge_point, number)
         if free and may_use(charge_point, number, request.id_tag, parent):
             return connector_of(charge_point, number)
+        if free and number == request.connector_id and only_the_csms_knows(charge_point, number, request.id_tag):
+            return connector_of(charge_point, number)  # the session asks
     return None
 
 

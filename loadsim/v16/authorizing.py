@@ -7,11 +7,12 @@ from msgspec import UNSET
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.tags import DrawnTag
 from loadsim.link.link import CallFailed
-from loadsim.v16.authorization import conflicts, may_start_at_once, may_start_offline, remember
+from loadsim.v16.authorization import conflicts, may_start_at_once, may_start_offline, parent_of, remember
 from loadsim.v16.authorize import send_authorize
 from loadsim.v16.configuration import flag
 from loadsim.v16.connectors import RemoteStart, Transaction
 from loadsim.v16.messages.types import IdTagInfo
+from loadsim.v16.reservations import may_use, only_the_csms_knows
 from loadsim.v16.sending import can_send
 from loadsim.v16.status import report_list_conflict
 
@@ -25,11 +26,19 @@ async def card_accepted(charge_point: ChargePoint, tag: DrawnTag) -> str | None:
     return await _ask(charge_point, tag)
 
 
-async def remote_accepted(charge_point: ChargePoint, remote: RemoteStart, tag: DrawnTag) -> str | None:
-    """Tell why a remote start may not go on, or return None (section 9.1.2: AuthorizeRemoteTxRequests)."""
-    if not flag(charge_point, "AuthorizeRemoteTxRequests") or may_start_at_once(charge_point, remote.id_tag):
-        return None
-    return await _ask(charge_point, DrawnTag(remote.id_tag, "", ""))
+async def remote_accepted(charge_point: ChargePoint, remote: RemoteStart, connector_id: int) -> str | None:
+    """Tell why a remote start may not go on, or return None (section 9.1.2: AuthorizeRemoteTxRequests).
+
+    Where the connector is reserved for a group, the CSMS is asked in any case whether the driver is one of it.
+    """
+    id_tag = remote.id_tag
+    if not only_the_csms_knows(charge_point, connector_id, id_tag):
+        if not flag(charge_point, "AuthorizeRemoteTxRequests") or may_start_at_once(charge_point, id_tag):
+            return None
+        return await _ask(charge_point, DrawnTag(id_tag, "", ""))
+    refused = await _ask(charge_point, DrawnTag(id_tag, "", ""))
+    reserved = not may_use(charge_point, connector_id, id_tag, parent_of(charge_point, id_tag))
+    return "refused" if refused is None and reserved else refused
 
 
 async def authorized_to_stop(charge_point: ChargePoint, id_tag: str, transaction: Transaction) -> bool:

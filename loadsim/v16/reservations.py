@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from loadsim.charge_point.alarm import Alarm
 from loadsim.charge_point.charge_point import ChargePoint
-from loadsim.v16.authorization import parent_of
+from loadsim.v16.authorization import known, parent_of
 from loadsim.v16.configuration import flag
 from loadsim.v16.connectors import Connector
 from loadsim.v16.memory import connector_of, memory_of
@@ -113,6 +113,16 @@ def may_use(charge_point: ChargePoint, connector_id: int, id_tag: str, parent_id
         return True
     left = sum(number != connector_id and _is_free(charge_point, number) for number in _numbers(charge_point))
     return left >= sum(each.connector_id == _ANY for each in others)
+
+
+def only_the_csms_knows(charge_point: ChargePoint, connector_id: int, id_tag: str) -> bool:
+    """Tell whether a connector is reserved for a group of which nobody here knows whether the driver is one.
+
+    Then the CSMS is to be asked (section 5.13).
+    """
+    current = _current(charge_point)
+    for_a_group = any(each.connector_id == connector_id and each.parent_id_tag is not None for each in current)
+    return for_a_group and known(charge_point, id_tag) is None
 
 
 def reservation_for(

@@ -157,7 +157,7 @@ class Session:
         if arrival.remote and not came_by_app and not await self._wait_for_remote_start():
             return False
         if self.remote is not None:
-            accepted = await remote_accepted(charge_point, self.remote, arrival.tag)
+            accepted = await remote_accepted(charge_point, self.remote, self.connector.id)
         else:
             accepted = await card_accepted(charge_point, arrival.tag)
         if self.interrupted or accepted is not None:

@@ -254,6 +254,26 @@ async def test_rule_37_another_tag_of_the_group_may_use_the_reservation(autojump
         assert (await starts(w, "MATE"))["reservationId"] == 5
 
 
+@pytest.mark.parametrize("asks", ["true", "false"])
+async def test_rule_37_the_csms_is_asked_for_the_group_of_a_tag_that_is_not_known(
+    autojump_clock: MockClock, asks: str
+) -> None:
+    mate = Answer(payload={"idTagInfo": {"status": "Accepted", "parentIdTag": "GROUP"}})
+    stranger = Answer(payload={"idTagInfo": {"status": "Accepted", "parentIdTag": "OTHERS"}})
+    async with world(**USUAL) as w:
+        w.csms.answers("Authorize", stranger, mate)
+        await w.online(configuration={"AuthorizeRemoteTxRequests": asks})
+        await reserve(w, parent="GROUP")
+        assert await remote_start(w, "STRANGER", 1) == "Accepted"
+        await trio.sleep(30)
+        assert w.csms.calls("StartTransaction") == []
+        assert said(w) == ["Reserved", "Preparing", "Available", "Reserved"]
+
+        assert (await starts(w, "MATE", 1))["reservationId"] == 5
+        assert [call.payload["idTag"] for call in w.csms.calls("Authorize")] == ["STRANGER", "MATE"]
+        assert await remote_start(w, "STRANGER", 1) == "Rejected"
+
+
 async def test_rule_37_for_a_reservation_of_any_connector_one_stays_free(autojump_clock: MockClock) -> None:
     async with world(**USUAL) as w:
         await w.online(connectors=3)

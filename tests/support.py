@@ -76,6 +76,12 @@ USUAL: Mapping[str, Script] = {
     "Authorize": tag_info(),
     "MeterValues": Answer(payload={}),
     "StopTransaction": Answer(payload={}),
+    "DiagnosticsStatusNotification": Answer(payload={}),
+    "FirmwareStatusNotification": Answer(payload={}),
+    "LogStatusNotification": Answer(payload={}),
+    "SecurityEventNotification": Answer(payload={}),
+    "SignCertificate": Answer(payload={"status": "Accepted"}),
+    "SignedFirmwareStatusNotification": Answer(payload={}),
 }
 
 

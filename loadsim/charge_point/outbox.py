@@ -1,7 +1,8 @@
 """What a charge point has to say: messages in the order of their events (OCPP 1.6, sections 3.7 and 4.9; pure).
 
 Messages about transactions are *kept*: they outlive connections, go out in their order, and are tried again.
-Others (the status of a connector) may overtake them while they wait, and are dropped when the connection is.
+Others (the status of a connector) may overtake them while they wait, and are dropped when the connection is, but
+for those that are *lasting* (how an update of the firmware goes, security events): they wait for the next one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Message(ABC):
 
     action: ClassVar[Action]
     kept: ClassVar[bool] = False
+    lasting: ClassVar[bool] = False
 
     def __init__(self, due: float, ready: float = -math.inf) -> None:
         self.due = due
@@ -106,7 +108,7 @@ class Outbox:
         return False
 
     def drop_others(self) -> list[Message]:
-        """Drop what is not kept, and return it: the connection is gone (section 4.9: no history)."""
-        dropped = list(self.others)
-        self.others.clear()
+        """Drop what neither is kept nor lasts, and return it: the connection is gone (section 4.9: no history)."""
+        dropped = [message for message in self.others if not message.lasting]
+        self.others = deque(message for message in self.others if message.lasting)
         return dropped

@@ -50,11 +50,11 @@ def free(charge_point: ChargePoint, connector: Connector) -> None:
     if connector.scheduled:
         connector.inoperative, connector.scheduled = True, None
         cancel_for(charge_point, connector.id)
-    if connector.status == "Faulted" or (connector.status == "Reserved" and not connector.inoperative):
+    if connector.status == "Faulted" or (connector.status == "Reserved" and not connector.out_of_service):
         return
-    if connector.inoperative and not may_become(connector.id, connector.status, "Unavailable"):
+    if connector.out_of_service and not may_become(connector.id, connector.status, "Unavailable"):
         set_status(charge_point, connector, "Available")  # from Preparing the table has no other way
-    set_status(charge_point, connector, "Unavailable" if connector.inoperative else "Available")
+    set_status(charge_point, connector, "Unavailable" if connector.out_of_service else "Available")
     reserve_again(charge_point, connector)
 
 

@@ -10,9 +10,11 @@ from msgspec import UNSET, UnsetType
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.reconnect import wait_before_try
 from loadsim.link.link import CallFailed
+from loadsim.v16.firmware import firmware_version
 from loadsim.v16.memory import LONGEST_INTERVAL, OWN_HEARTBEAT_INTERVAL, is_accepted, memory_of
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import BootNotificationRequest, BootNotificationResponse
+from loadsim.v16.security import set_clock
 
 BOOT: Final = BY_NAME["BootNotification"]
 
@@ -48,7 +50,7 @@ async def send_boot(charge_point: ChargePoint, due: float) -> int:
     request = boot_request(charge_point)
     response: BootNotificationResponse = await charge_point.call(BOOT, request, due=due)
     memory.registration = response.status
-    charge_point.adopt_clock(response.current_time)
+    set_clock(charge_point, response.current_time)
     interval = min(response.interval, LONGEST_INTERVAL)
     if response.status == "Accepted":
         memory.heartbeat_interval = float(interval) if interval > 0 else OWN_HEARTBEAT_INTERVAL
@@ -78,7 +80,7 @@ def boot_request(charge_point: ChargePoint) -> BootNotificationRequest:
         charge_point_model=data.model,
         charge_point_serial_number=optional(data.serial),
         charge_box_serial_number=optional(data.box_serial),
-        firmware_version=optional(data.firmware),
+        firmware_version=optional(firmware_version(charge_point) or data.firmware),
         iccid=optional(data.iccid),
         imsi=optional(data.imsi),
         meter_type=optional(data.meter_type),

@@ -109,11 +109,13 @@ class Connector:
     """One connector, or with number 0 the charge point itself; made when something first happens to it.
 
     *register* is its energy meter in watt-hours, which never falls. *inoperative* was asked for by the CSMS and
-    outlives reboots; *scheduled* is an availability that waits for the transaction's end.
+    outlives reboots; *scheduled* is an availability that waits for the transaction's end. *held* means that
+    firmware waits to be installed, or is.
     """
 
     __slots__ = (
         "error_code",
+        "held",
         "id",
         "inoperative",
         "register",
@@ -129,9 +131,15 @@ class Connector:
         self.status: ChargePointStatus = "Available"
         self.error_code: ChargePointErrorCode = "NoError"
         self.inoperative = False
+        self.held = False
         self.scheduled: bool | None = None
         self.session: Session | None = None
         self.transaction: Transaction | None = None
+
+    @property
+    def out_of_service(self) -> bool:
+        """Whether nobody may begin to use it."""
+        return self.inoperative or self.held
 
     @property
     def reading(self) -> int:

@@ -17,6 +17,7 @@ from loadsim.v16.messages import BY_NAME
 from loadsim.v16.meter_values import clock_aligned_changed
 from loadsim.v16.reservations import resume_reservations
 from loadsim.v16.reset import stop_all
+from loadsim.v16.security import report_security_event
 from loadsim.v16.sending import resume_sending, send_last_words
 from loadsim.v16.status import announce_status
 from loadsim.v16.transactions import settle, take_late_answer
@@ -28,6 +29,7 @@ async def connected(charge_point: ChargePoint) -> None:
     A plain reconnect is no boot (OCPP-J 1.6, section 5.4); real firmware sometimes boots all the same.
     """
     memory = memory_of(charge_point)
+    started_up = not is_accepted(charge_point)
     if charge_point.settings.boot_on_reconnect and is_accepted(charge_point):
         memory.registration = ""
     resume_reservations(charge_point)
@@ -35,6 +37,8 @@ async def connected(charge_point: ChargePoint) -> None:
         if not is_accepted(charge_point):
             await boot(charge_point)
         charge_point.online()
+        if started_up:
+            report_security_event(charge_point, "StartupOfTheDevice")
         resume_sending(charge_point)
         clock_aligned_changed(charge_point)
         await announce_status(charge_point, charge_point.context.clock.elapsed)

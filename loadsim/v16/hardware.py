@@ -79,7 +79,7 @@ def recover(charge_point: ChargePoint, connector: Connector) -> None:
         # Not through `free`, which leaves a fault alone.
         if connector.scheduled:
             connector.inoperative, connector.scheduled = True, None
-        set_status(charge_point, connector, "Unavailable" if connector.inoperative else "Available")
+        set_status(charge_point, connector, "Unavailable" if connector.out_of_service else "Available")
         free(charge_point, connector)
 
 

@@ -13,6 +13,7 @@ from loadsim.link.link import CallFailed
 from loadsim.v16.memory import is_accepted, may_send_triggered, memory_of
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import HeartbeatRequest, HeartbeatResponse
+from loadsim.v16.security import set_clock
 
 HEARTBEAT: Final = BY_NAME["Heartbeat"]
 _REQUEST: Final = HeartbeatRequest()
@@ -63,7 +64,7 @@ async def send_heartbeat(
         CallFailed: no valid answer.
     """
     response: HeartbeatResponse = await charge_point.call(HEARTBEAT, _REQUEST, due=due, allowed=allowed)
-    charge_point.adopt_clock(response.current_time)
+    set_clock(charge_point, response.current_time)
 
 
 def _quiet_until(charge_point: ChargePoint) -> float:

@@ -5,6 +5,7 @@ Thousands of idle charge points have one each: what only few ever need is None u
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from loadsim.charge_point.alarm import Alarm
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
     from loadsim.charge_point.charge_point import ChargePoint
     from loadsim.v16.certificates import Certificates
     from loadsim.v16.charging_profiles import ChargingProfiles
+    from loadsim.v16.diagnostics import Uploads
     from loadsim.v16.firmware import FirmwareState
     from loadsim.v16.known_tags import KnownTags
     from loadsim.v16.reservations import Reservations
+    from loadsim.v16.security import SecurityEvent
     from loadsim.v16.transactions import StartMessage
 
 OWN_HEARTBEAT_INTERVAL: Final = 300.0
@@ -53,9 +56,11 @@ class Memory:
         "registration",
         "remote_starts",
         "reservations",
+        "security_log",
         "sending",
         "transactions",
         "unsettled",
+        "uploads",
     )
 
     def __init__(self) -> None:
@@ -80,6 +85,8 @@ class Memory:
         self.profiles: ChargingProfiles | None = None
         self.firmware: FirmwareState | None = None
         self.certificates: Certificates | None = None
+        self.uploads: Uploads | None = None  # of diagnostics and logs
+        self.security_log: deque[SecurityEvent] | None = None
 
     def ring(self, connector_id: int | None = None) -> None:
         """Have the charging session of a connector, or of all (None), look again at what it may do."""

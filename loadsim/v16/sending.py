@@ -35,7 +35,7 @@ def outbox_of(charge_point: ChargePoint) -> Outbox:
 
 def put(charge_point: ChargePoint, message: Message) -> None:
     """Have *message* sent when it is its turn; nobody waits for it."""
-    if not message.kept and not can_send(charge_point):
+    if not (message.kept or message.lasting) and not can_send(charge_point):
         leave(charge_point, message)
         return
     outbox_of(charge_point).put(message)
@@ -99,7 +99,7 @@ async def _send(charge_point: ChargePoint, outbox: Outbox, message: Message, *, 
     """Try to deliver *message*; tell whether it could be sent."""
     context = charge_point.context
     due = message.due
-    if message.kept:
+    if message.kept or message.lasting:
         due = max(due, charge_point.online_since if last_words else max(message.ready, charge_point.online_since))
     try:
         response = await charge_point.call(
@@ -118,7 +118,7 @@ async def _send(charge_point: ChargePoint, outbox: Outbox, message: Message, *, 
         message.unanswered(failed.message_id)
         if failed.cause == "open_at_end" or last_words:
             outbox.remove(message)  # counted as what it is; there is no time to try again
-        elif failed.cause != "connection_lost" or not message.kept:
+        elif failed.cause != "connection_lost" or not (message.kept or message.lasting):
             attempts = integer(charge_point, "TransactionMessageAttempts")
             interval = integer(charge_point, "TransactionMessageRetryInterval")
             if outbox.failed(message, context.clock.elapsed, attempts=attempts, interval=interval) and message.kept:

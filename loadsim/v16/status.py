@@ -98,6 +98,8 @@ def set_status(
         charge_point.context.connectors_freed += 1
     connector.status = status
     connector.error_code = error_code
+    if (firmware := memory_of(charge_point).firmware) is not None:
+        firmware.alarm.ring()  # it may wait for this
     if not is_accepted(charge_point) or charge_point.over:
         return
     due = charge_point.context.clock.elapsed

@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from loadsim.charge_point.settings import SECURITY_PROFILE, STANDARD_PROFILES
 from loadsim.v16.commands import COMMANDS
 from loadsim.v16.messages import BY_NAME
 from tests.support import SILENCE, world
@@ -114,7 +115,8 @@ async def test_a_call_that_is_no_call_is_refused_under_its_id(autojump_clock: Mo
 @pytest.mark.parametrize("action", sorted(COMMANDS))
 async def test_every_answer_obeys_its_schema(autojump_clock: MockClock, action: str) -> None:
     async with world() as w:
-        await w.online()
+        extra = () if action == "UpdateFirmware" else (SECURITY_PROFILE,)  # which takes signed firmware only
+        await w.online(profiles=STANDARD_PROFILES + extra)
         answer = await w.csms.latest.order(action, fullest(SCHEMAS[action]))
 
         validator(f"{action}Response").validate(answer)

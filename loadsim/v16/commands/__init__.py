@@ -43,8 +43,11 @@ _ANSWERED_BY_A_STATUS: Final = frozenset({"GetLocalListVersion", "SendLocalList"
 def refuses(charge_point: ChargePoint, action: str) -> str | None:
     """Return the CALLERROR code for an *action* of a profile that the fleet has switched off, or None.
 
-    What belongs to OCPP 1.6 is known and NotSupported; the security extension is not known at all.
+    What belongs to OCPP 1.6 is known and NotSupported; the security extension is not known at all. A charge point
+    that has it takes signed firmware only (L01.FR.20).
     """
+    if action == "UpdateFirmware" and SECURITY_PROFILE in charge_point.settings.profiles:
+        return "NotSupported"
     profile = _PROFILES.get(action)
     if profile is None or profile in charge_point.settings.profiles or action in _ANSWERED_BY_A_STATUS:
         return None

@@ -1,0 +1,98 @@
+"""What the CSMS is to know although there is no connection now: how an update or an upload goes, security events.
+
+Unlike what is about transactions (`transactions`) it is neither in one order with the rest nor tried again after an
+answer that refuses it; a connection that breaks only delays it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from loadsim.charge_point.charge_point import ChargePoint
+from loadsim.charge_point.outbox import Message
+from loadsim.ocpp.action import Action
+from loadsim.v16.messages import BY_NAME
+from loadsim.v16.sending import can_send, outbox_of, put
+
+
+class Notice(Message):
+    """A request that waits for a connection, if it must.
+
+    Of those that are *latest_only* only the last of its kind waits: what a status was meanwhile is no news.
+    """
+
+    __slots__ = ("_charge_point", "_request", "_said")
+
+    lasting: ClassVar[bool] = True
+    latest_only: ClassVar[bool] = True
+
+    def __init__(self, charge_point: ChargePoint, request: msgspec.Struct) -> None:
+        super().__init__(charge_point.context.clock.elapsed)
+        self._charge_point = charge_point
+        self._request = request
+        self._said = request
+
+    def request(self) -> msgspec.Struct:
+        """Return the request, now that it is its turn."""
+        self._said = self._request
+        return self._said
+
+    def take_place_of(self, earlier: Notice) -> None:
+        """Have *earlier*, which waits, say this instead."""
+        self._charge_point.leave_unsent(self.action, [earlier.due])
+        earlier.due, earlier._request = self.due, self._request
+
+    def delivered(self, response: Any) -> None:
+        """Look whether there is news since: it was given another request while its answer was under way."""
+        if self._said is not self._request:
+            announce(self._charge_point, type(self)(self._charge_point, self._request))
+
+
+def announce(charge_point: ChargePoint, notice: Notice) -> None:
+    """Have *notice* sent as soon as there is a connection; nobody waits for it."""
+    if charge_point.over:
+        return
+    if notice.latest_only and not can_send(charge_point):
+        for earlier in outbox_of(charge_point).others:
+            if isinstance(earlier, Notice) and type(earlier) is type(notice):
+                notice.take_place_of(earlier)
+                return
+    put(charge_point, notice)
+
+
+class FirmwareStatus(Notice):
+    """How an update of the firmware goes (section 4.5)."""
+
+    __slots__ = ()
+    action: ClassVar[Action] = BY_NAME["FirmwareStatusNotification"]
+
+
+class SignedFirmwareStatus(Notice):
+    """How an update to signed firmware goes (L01)."""
+
+    __slots__ = ()
+    action: ClassVar[Action] = BY_NAME["SignedFirmwareStatusNotification"]
+
+
+class DiagnosticsStatus(Notice):
+    """How an upload of diagnostics goes (section 4.4)."""
+
+    __slots__ = ()
+    action: ClassVar[Action] = BY_NAME["DiagnosticsStatusNotification"]
+
+
+class LogStatus(Notice):
+    """How an upload of a log goes (N01)."""
+
+    __slots__ = ()
+    action: ClassVar[Action] = BY_NAME["LogStatusNotification"]
+
+
+class SecurityNotice(Notice):
+    """What has happened that bears on security (A04); each one is news."""
+
+    __slots__ = ()
+    action: ClassVar[Action] = BY_NAME["SecurityEventNotification"]
+    latest_only: ClassVar[bool] = False

@@ -315,9 +315,13 @@ class Session:
             keep_for_stop(self.transaction, names, self.read_meter(), context, timestamp)
 
     async def _leave(self) -> None:
-        """Unplug: soon after the card, when the driver comes back after any other end."""
+        """Unplug: soon after the card, when the driver comes back after any other end.
+
+        A cable that was pulled at the car is free at once, or as long locked (UnlockConnectorOnEVSideDisconnect).
+        """
         charge_point, connector = self.charge_point, self.connector
-        if self._stopped == "EVDisconnected" or is_faulted(connector):
+        unlocked = self._stopped == "EVDisconnected" and flag(charge_point, "UnlockConnectorOnEVSideDisconnect")
+        if unlocked or is_faulted(connector):
             return
         at = charge_point.context.clock.elapsed + self._hurry
         if self._stopped is not None:

@@ -20,6 +20,7 @@ from loadsim.v16 import meter_values
 from loadsim.v16.configuration import apply_pending, flag, initial_problem, integer, items, text
 from loadsim.v16.configuration_keys import DEFAULTS, KEYS
 from loadsim.v16.configuration_kinds import LONGEST, MEASURANDS
+from loadsim.v16.memory import memory_of
 from tests.support import Answer, World, boot, increasing, world
 
 ALL_PROFILES = (*STANDARD_PROFILES, SECURITY_PROFILE)
@@ -434,6 +435,28 @@ async def test_rule_24_a_sample_interval_and_measurands_hold_for_the_transaction
             call.payload["meterValue"][0]["sampledValue"][0]["measurand"] for call in w.csms.calls("MeterValues")
         ]
         assert values == ["Voltage", "Voltage"]
+
+
+@pytest.mark.parametrize(("unlocks", "status"), [("true", "Available"), ("false", "Finishing")])
+async def test_a_cable_that_was_pulled_at_the_car_is_unlocked_or_waits_for_its_driver(
+    autojump_clock: MockClock, unlocks: str, status: str
+) -> None:
+    done = Answer(payload={})
+    scripts: dict[str, Any] = {"StartTransaction": STARTED, "StopTransaction": done, "MeterValues": done}
+    async with world(BootNotification=RARE_BEATS, **scripts) as w:
+        charge_point = await w.online()
+        assert await set_key(w, "UnlockConnectorOnEVSideDisconnect", unlocks) == "Accepted"
+        await w.csms.latest.order("RemoteStartTransaction", {"idTag": "A"})
+        await trio.sleep(300)
+        session = memory_of(charge_point).connectors[1].session
+        assert session is not None
+        session.unplug()
+        await trio.sleep(60)
+
+        assert [call.payload["reason"] for call in w.csms.calls("StopTransaction")] == ["EVDisconnected"]
+        assert memory_of(charge_point).connectors[1].status == status
+        await trio.sleep(3 * 3600)
+        assert memory_of(charge_point).connectors[1].status == "Available"
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ class Server:
 
     def __init__(self, options: ServerOptions, central: Central, url: str) -> None:
         self.url = url
+        self.control_url: str | None = None
         self._options = options
         self._central = central
         self._counts = ServerCounts()

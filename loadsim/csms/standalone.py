@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import trio
 
 from loadsim.csms.collector import calm_collector
+from loadsim.csms.control import serve_control
 from loadsim.csms.options import ServerOptions
 from loadsim.csms.record import describe
 from loadsim.csms.server import Server, serve
@@ -30,6 +31,8 @@ async def run_standalone(options: ServerOptions, report: Callable[[str], None]) 
 
     def started(server: Server) -> None:
         report(f"listening on {server.url} (the charge point's identity follows, after any path)")
+        if server.control_url is not None:
+            report(f"control endpoint on {server.control_url}")
 
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         received = aiter(signals)
@@ -67,6 +70,10 @@ async def _serve_until(
     try:
         async with trio.open_nursery() as nursery:
             server = await nursery.start(serve, options, central)
+            if options.control is not None:
+                server.control_url = await nursery.start(
+                    serve_control, options.control, options.control_token, server
+                )
             calm_collector()
             started(server)
             result = await ended()

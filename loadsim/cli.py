@@ -181,6 +181,23 @@ def csms(
         Path | None,
         typer.Option(help="A file (SQLite) in which registrations and transactions survive a restart."),
     ] = None,
+    calls: Annotated[
+        Path | None, typer.Option(help="YAML with a plan of calls to charge points: remote starts, resets, ...")
+    ] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="HTTP endpoint that sends one call to one charge point; port 0 is any."
+        ),
+    ] = None,
+    control_token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LOADSIM_CONTROL_TOKEN",
+            show_envvar=True,
+            help="Bearer token that the endpoint asks for; needed where it is not on loopback.",
+        ),
+    ] = None,
 ) -> None:
     """Run the embedded CSMS alone, until Ctrl-C."""
     from loadsim import csms_command  # noqa: PLC0415
@@ -197,6 +214,9 @@ def csms(
         latency=latency,
         reject=reject,
         db=db,
+        calls=calls,
+        control=control,
+        control_token=control_token,
     )
 
 

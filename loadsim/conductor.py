@@ -160,13 +160,21 @@ class _Conductor:
             raise PreflightFailed(self._problem or f"the workers did not get ready within {_READY_TIMEOUT:g} s")
         self._began, self._began_wall = trio.current_time(), time.time()
         self._heard = {worker.shard: self._began for worker in self._workers}
+        if self._embedded is not None:
+            await self._embedded.begin_calls()
         for worker in self._workers:
             await worker.say(Go(self._began_wall))
 
     async def _start_embedded(self) -> None:
         if self._plan.embedded is not None:
             password = self._plan.target.password
-            options = ServerOptions(seed=self._plan.seed, password=password, behaviour=self._plan.embedded)
+            options = ServerOptions(
+                seed=self._plan.seed,
+                password=password,
+                behaviour=self._plan.embedded,
+                hold_calls=True,
+                calls_end=self._plan.duration,
+            )
             try:
                 self._embedded = await EmbeddedProcess.start(options, self._folder.log)
             except OSError as error:
@@ -302,6 +310,8 @@ class _Conductor:
         if progress.ended_at is None:
             progress.elapsed = trio.current_time() - self._began if self._began else 0.0
             progress.ended_at = progress.elapsed
+        if self._embedded is not None:
+            await self._embedded.end_calls()
         for worker in self._workers:
             await worker.say(End())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Final, cast
@@ -12,7 +13,7 @@ from loadsim.csms.options import ServerOptions, SubprotocolRule
 from loadsim.csms.standalone import run_standalone
 from loadsim.csms.tag_file import TagFile, read_tag_file
 from loadsim.errors import UsageError
-from loadsim.scenario.plan import EmbeddedCsms
+from loadsim.scenario.plan import DEFAULT_TAGS, EmbeddedCsms, PlannedCall, TagClass
 from loadsim.units import parse_duration, parse_share
 
 _BOOT_STATUS: Final = ("Accepted", "Pending", "Rejected")
@@ -31,6 +32,9 @@ def serve(
     latency: str,
     reject: str,
     db: Path | None,
+    calls: Path | None,
+    control: str | None,
+    control_token: str | None,
 ) -> None:
     """Serve until Ctrl-C.
 
@@ -48,6 +52,7 @@ def serve(
             parents=known.parents,
             expiries=known.expiries,
             concurrent_tx=concurrent_tx,
+            calls=() if calls is None else _calls(calls, known),
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -58,8 +63,23 @@ def serve(
         password=password,
         db=None if db is None else str(db),
         behaviour=behaviour,
+        control=control,
+        control_token=control_token,
     )
     trio.run(run_standalone, options, lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def _calls(path: Path, known: TagFile) -> tuple[PlannedCall, ...]:
+    """Read a plan of calls; the tag classes in it are the statuses that the tag file has."""
+    from loadsim.scenario.read_calls import read_calls  # noqa: PLC0415 - only a plan needs YAML
+
+    classes: dict[str, list[str]] = {}
+    for tag, status in known.statuses.items():
+        classes.setdefault(status, []).append(tag)
+    tag_classes = [
+        TagClass(name=status, expect=status, count=len(tags), tags=tuple(tags)) for status, tags in classes.items()
+    ]
+    return read_calls(path, os.environ, tag_classes or [DEFAULT_TAGS])
 
 
 def _whole_seconds(text: str) -> int:

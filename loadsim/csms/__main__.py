@@ -2,7 +2,8 @@
 
 It reads one line of JSON, ``ServerOptions``, from stdin; writes one line, ``{"url": "ws://127.0.0.1:PORT"}``,
 when it listens; serves until stdin ends (as it does when the parent dies) or gives another line; and writes
-one line, its record. A mistake is one line instead, ``{"error": "..."}``, and the error's exit code.
+one line, its record. Meanwhile the byte ``b`` begins the planned calls, where they are held, and ``e`` lets no more
+of them fall due. A mistake is one line instead, ``{"error": "..."}``, and the error's exit code.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from functools import partial
 from typing import Any, Final
 
 import msgspec
 import trio
 
-from loadsim.csms.options import ServerOptions
+from loadsim.csms.options import BEGIN_CALLS, END_CALLS, ServerOptions
+from loadsim.csms.server import Server
 from loadsim.csms.standalone import serve_until
 from loadsim.errors import LoadsimError, UsageError
 
@@ -41,9 +42,24 @@ def main() -> int:
 
 
 async def _serve(options: ServerOptions) -> None:
-    # trio has no asynchronous stdin on every system; a thread that waits for its end can be abandoned.
-    wait = partial(trio.to_thread.run_sync, _wait_for_more_or_end, abandon_on_cancel=True)
-    record, _ = await serve_until(options, lambda server: _write({"url": server.url}), wait)
+    servers: list[Server] = []
+
+    def started(server: Server) -> None:
+        servers.append(server)
+        _write({"url": server.url})
+
+    async def obey() -> None:
+        while True:
+            # trio has no asynchronous stdin on every system; a thread that waits for it can be abandoned.
+            byte = await trio.to_thread.run_sync(_read_byte, abandon_on_cancel=True)
+            if byte == BEGIN_CALLS:
+                servers[0].drive.begin()
+            elif byte == END_CALLS:
+                servers[0].drive.rest()
+            else:
+                return
+
+    record, _ = await serve_until(options, started, obey)
     _write(record)
 
 
@@ -60,10 +76,10 @@ def _read_options() -> ServerOptions:
         raise UsageError(f"the options on stdin: {error}") from error
 
 
-def _wait_for_more_or_end() -> None:
-    # A line ends it, too, because a sibling that was forked may hold our stdin open. And not sys.stdin: a
-    # thread abandoned within it would hold a lock that the end of the interpreter needs.
-    os.read(_STDIN, 1)
+def _read_byte() -> bytes:
+    # A line ends the process, too, because a sibling that was forked may hold our stdin open. And not sys.stdin:
+    # a thread abandoned within it would hold a lock that the end of the interpreter needs.
+    return os.read(_STDIN, 1)
 
 
 def _write(content: dict[str, Any]) -> None:

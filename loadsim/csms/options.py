@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from loadsim.scenario.plan import EmbeddedCsms
+
+BEGIN_CALLS: Final = b"b"
+END_CALLS: Final = b"e"
+"""What a CSMS that is a process of its own is told on stdin about its planned calls."""
 
 SubprotocolRule = Literal["ocpp1.6", "optional", "none"]
 

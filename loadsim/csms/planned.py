@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any
 
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.tags import TagClassPool, TagPool
 from loadsim.csms.roster import Field
 from loadsim.errors import UsageError
 from loadsim.ocpp.action import InvalidPayload
-from loadsim.scenario.plan import PlannedCall, TagClass
+from loadsim.scenario.plan import DEFAULT_TAGS, PlannedCall
 from loadsim.v16.orders import SAMPLE, fill, make_request, need_of
-
-DEFAULT_TAGS: Final = (TagClass(name="default", count=1000, pattern="TAG{n:05}"),)
-"""The tags of a plan that names none."""
 
 
 class Planned:
@@ -49,7 +46,7 @@ class Planned:
         self._number = number
         classes = [
             TagClassPool(each.name, each.expect, each.count, each.count, each.tag)
-            for each in plan.tags or DEFAULT_TAGS
+            for each in plan.tags or (DEFAULT_TAGS,)
         ]
         self._tags = TagPool(classes)
 

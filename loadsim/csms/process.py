@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from typing import IO, Any, Final
 
 import msgspec
 import trio
 
-from loadsim.csms.options import ServerOptions
+from loadsim.csms.options import BEGIN_CALLS, END_CALLS, ServerOptions
 from loadsim.errors import PreflightFailed
 
 _START_TIMEOUT: Final = 20.0
@@ -48,6 +49,19 @@ class EmbeddedProcess:
             process.kill()
             raise PreflightFailed(f"the embedded CSMS did not start: {answer.get('error', 'see loadsim.log')}")
         return cls(process, str(answer["url"]))
+
+    async def begin_calls(self) -> None:
+        """Begin the planned calls of a CSMS that holds them: their moments count from now on."""
+        await self._say(BEGIN_CALLS)
+
+    async def end_calls(self) -> None:
+        """Let no more of the planned calls fall due."""
+        await self._say(END_CALLS)
+
+    async def _say(self, byte: bytes) -> None:
+        assert self._process.stdin is not None
+        with suppress(trio.BrokenResourceError):  # it died; its end will show that
+            await self._process.stdin.send_all(byte)
 
     async def end(self) -> dict[str, Any] | None:
         """End it and return its own record of what it saw; None when it died before it could tell."""

@@ -41,6 +41,10 @@ class TagClass(msgspec.Struct, frozen=True, kw_only=True):
         return self.tags[n] if self.pattern is None else self.pattern.format(n=n + 1)
 
 
+DEFAULT_TAGS: Final = TagClass(name="default", count=1000, pattern="TAG{n:05}")
+"""The id tags where nothing names any."""
+
+
 class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Charge points that share their settings.
 

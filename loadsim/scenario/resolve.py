@@ -13,6 +13,7 @@ from loadsim.scenario.model_csms import CsmsModel, EmbeddedModel
 from loadsim.scenario.model_fields import EVERY
 from loadsim.scenario.patterns import with_id
 from loadsim.scenario.plan import (
+    DEFAULT_TAGS,
     EmbeddedCsms,
     FleetPlan,
     Plan,
@@ -27,7 +28,6 @@ from loadsim.scenario.resolve_calls import planned_calls, windows
 from loadsim.scenario.resolve_settings import charge_point_settings
 from loadsim.scenario.resolved import resolved_yaml
 
-DEFAULT_TAGS = TagClass(name="default", count=1000, pattern="TAG{n:05}")
 _T = TypeVar("_T")
 
 

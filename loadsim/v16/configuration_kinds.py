@@ -99,7 +99,7 @@ def phase_rotation(value: str) -> str:
     """Read ConnectorPhaseRotation, such as ``0.RST,1.RTS`` (section 9.1.7)."""
     by_lower = {name.lower(): name for name in _PHASE_ROTATIONS}
     found: dict[int, str] = {}
-    for item in split(value):
+    for item in split(value) or [""]:
         number, _, rotation = item.partition(".")
         name = by_lower.get(rotation.lower())
         if not number.isascii() or not number.isdigit() or len(number) > 3 or name is None or int(number) in found:

@@ -79,10 +79,11 @@ def status_of(charge_point: ChargePoint, id_tag: str) -> str | None:
 
 STATUSES: tuple[AuthorizationStatus, ...] = ("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")
 TAGS = st.sampled_from(["a", "b", "c", "d", "e", "A", "B"])
-INFOS = st.builds(info, st.sampled_from(STATUSES), st.none() | st.integers(0, 30), st.none() | st.just("Group"))
+ANY_INFOS = st.builds(info, st.sampled_from(STATUSES), st.none() | st.integers(0, 30), st.none() | st.just("Group"))
+INFOS = st.just(info()) | st.builds(info, hours=st.integers(0, 30)) | ANY_INFOS
 VERSIONS = st.integers(-1, 6)
 ENTRIES = st.lists(st.tuples(TAGS, st.none() | INFOS), max_size=4)
-CACHED = 3
+CACHED = 2
 LISTED = 3
 SENT = 4
 

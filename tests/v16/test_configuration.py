@@ -276,7 +276,7 @@ async def test_a_value_that_waits_for_a_reboot_can_be_taken_back(autojump_clock:
         assert await shown(w, key) == {key: "1.NotApplicable"}
 
 
-@pytest.mark.parametrize("value", ["3.RST", "RST", "1.XYZ", "1.RST,1.RTS", "x.RST", "-1.RST", "1"])
+@pytest.mark.parametrize("value", ["", "3.RST", "RST", "1.XYZ", "1.RST,1.RTS", "x.RST", "-1.RST", "1"])
 async def test_a_phase_rotation_is_of_connectors_that_exist(autojump_clock: MockClock, value: str) -> None:
     async with world() as w:
         await w.online(connectors=2)

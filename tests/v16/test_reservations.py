@@ -14,8 +14,10 @@ from loadsim.v16.authorization import remember
 from loadsim.v16.connectors import Connector
 from loadsim.v16.memory import connector_of, memory_of
 from loadsim.v16.messages.formats import format_date_time
+from loadsim.v16.messages.reservation import ReserveNowRequest
 from loadsim.v16.messages.types import ChargePointStatus, IdTagInfo
 from loadsim.v16.reservations import may_use, reservation_for
+from loadsim.v16.reservations import reserve as reserve_now
 from loadsim.v16.status import set_status
 from tests.support import WALL, Answer, World, boot, world
 
@@ -173,6 +175,20 @@ async def test_rule_37_a_connector_that_is_not_free_cannot_be_reserved(
         put_in(charge_point, number, status)
         assert await reserve(w, wanted) == answer
         assert await cancel(w) == "Rejected"
+
+
+async def test_a_connector_to_which_a_driver_has_just_come_cannot_be_reserved(autojump_clock: MockClock) -> None:
+    async with world(**USUAL) as w:
+        charge_point = await w.online()
+        request = ReserveNowRequest(
+            connector_id=1,
+            expiry_date=format_date_time(WALL + timedelta(hours=1)),
+            id_tag="OWNER",
+            reservation_id=5,
+        )
+        assert w.arrive(charge_point)
+        assert memory_of(charge_point).connectors[1].status == "Available"
+        assert reserve_now(charge_point, request) == "Occupied"
 
 
 @pytest.mark.parametrize(

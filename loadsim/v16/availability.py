@@ -52,6 +52,8 @@ def free(charge_point: ChargePoint, connector: Connector) -> None:
         cancel_for(charge_point, connector.id)
     if connector.status == "Faulted" or (connector.status == "Reserved" and not connector.out_of_service):
         return
+    if connector.out_of_service and connector.status == "Unavailable":
+        return
     if connector.out_of_service and not may_become(connector.id, connector.status, "Unavailable"):
         set_status(charge_point, connector, "Available")  # from Preparing the table has no other way
     set_status(charge_point, connector, "Unavailable" if connector.out_of_service else "Available")

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-import msgspec
 import trio
+from msgspec import UNSET
 
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.draws import Draws
@@ -45,11 +45,20 @@ _LINES: Final = (
 )
 
 
-class Upload(msgspec.Struct, kw_only=True):
-    """One upload that is under way; *request_id* is that of a GetLog."""
+class Upload:
+    """One upload: the charge point's *number*-th; *request_id* is that of a GetLog."""
 
-    scope: trio.CancelScope
-    request_id: int | None = None
+    __slots__ = ("content", "errand", "file_name", "number", "request_id", "scope")
+
+    def __init__(
+        self, number: int, errand: Errand, file_name: str, content: Callable[[], bytes], request_id: int | None
+    ) -> None:
+        self.number = number
+        self.errand = errand
+        self.file_name = file_name
+        self.content = content
+        self.request_id = request_id
+        self.scope = trio.CancelScope()
 
 
 class Uploads:
@@ -64,38 +73,34 @@ class Uploads:
 
 
 def begin_diagnostics(
-    charge_point: ChargePoint, todo: Errand, since: datetime | None, until: datetime | None
+    charge_point: ChargePoint, errand: Errand, since: datetime | None, until: datetime | None
 ) -> str | None:
     """Begin to upload diagnostics; return the file's name, None where there is none of that time, or no way."""
-    content = _content(charge_point, "DiagnosticsLog", since, until)
-    if content is None or not todo.supported or charge_point.over:
+    this = _upload(charge_point, "DiagnosticsLog", errand, since, until)
+    if this is None:
         return None
     uploads = _uploads(charge_point)
-    if uploads.diagnostics is not None:
-        uploads.diagnostics.scope.cancel()
-    uploads.diagnostics = Upload(scope=trio.CancelScope())
-    return _begin(charge_point, "diagnostics", uploads.diagnostics, todo, content)
+    earlier, uploads.diagnostics = uploads.diagnostics, this
+    _begin(charge_point, this, earlier)
+    return this.file_name
 
 
 def begin_log(
     charge_point: ChargePoint,
     kind: Log,
     request_id: int,
-    todo: Errand,
+    errand: Errand,
     since: datetime | None,
     until: datetime | None,
 ) -> tuple[str, bool] | None:
-    """Begin to upload a log; return the file's name and whether an upload was cancelled for it, None: none."""
-    content = _content(charge_point, kind, since, until)
-    if content is None or not todo.supported or charge_point.over:
+    """Begin to upload a log; return the file's name and whether an upload was cancelled for it, None: no upload."""
+    this = _upload(charge_point, kind, errand, since, until, request_id)
+    if this is None:
         return None
     uploads = _uploads(charge_point)
-    cancelled = uploads.log is not None
-    if uploads.log is not None:
-        uploads.log.scope.cancel()
-    uploads.log = Upload(scope=trio.CancelScope(), request_id=request_id)
-    name = "security" if kind == "SecurityLog" else "diagnostics"
-    return _begin(charge_point, name, uploads.log, todo, content), cancelled
+    earlier, uploads.log = uploads.log, this
+    _begin(charge_point, this, earlier)
+    return this.file_name, earlier is not None
 
 
 async def send_diagnostics_status(charge_point: ChargePoint, due: float) -> None:
@@ -118,8 +123,8 @@ async def send_log_status(charge_point: ChargePoint, due: float) -> None:
     """
     uploads = memory_of(charge_point).uploads
     request = LogStatusNotificationRequest(status="Idle")
-    if uploads is not None and uploads.log is not None and uploads.log.request_id is not None:
-        request = LogStatusNotificationRequest(status="Uploading", request_id=uploads.log.request_id)
+    if uploads is not None and uploads.log is not None:
+        request = _log_status(uploads.log, "Uploading")
     await charge_point.call(LogNotice.action, request, due=due, allowed=may_send_triggered)
 
 
@@ -183,36 +188,52 @@ def _uploads(charge_point: ChargePoint) -> Uploads:
     return memory.uploads
 
 
-def _begin(charge_point: ChargePoint, name: str, this: Upload, todo: Errand, content: Callable[[], bytes]) -> str:
+def _upload(
+    charge_point: ChargePoint,
+    kind: Log,
+    errand: Errand,
+    since: datetime | None,
+    until: datetime | None,
+    request_id: int | None = None,
+) -> Upload | None:
+    """Prepare an upload; None where there is nothing of that time, or no way to send it."""
+    content = _content(charge_point, kind, since, until)
+    if content is None or not errand.supported or charge_point.over:
+        return None
     uploads = _uploads(charge_point)
     uploads.begun += 1
-    ending = f"-{uploads.begun}.log"
+    name = "security" if kind == "SecurityLog" else "diagnostics"
     safe = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in charge_point.identity)
+    ending = f"-{uploads.begun}.log"
     file_name = f"{name}-{safe}"[: _LONGEST_NAME - len(ending)] + ending
-    charge_point.spawn(_run, charge_point, this, todo, file_name, content, uploads.begun)
-    return file_name
+    return Upload(uploads.begun, errand, file_name, content, request_id)
 
 
-async def _run(
-    charge_point: ChargePoint, this: Upload, todo: Errand, file_name: str, content: Callable[[], bytes], number: int
-) -> None:
-    uploads, settings = _uploads(charge_point), charge_point.settings.diagnostics
+def _begin(charge_point: ChargePoint, this: Upload, earlier: Upload | None) -> None:
+    if earlier is not None:
+        earlier.scope.cancel()
+    charge_point.spawn(_run, charge_point, this)
+
+
+async def _run(charge_point: ChargePoint, this: Upload) -> None:
+    settings, purpose = charge_point.settings, f"upload {this.number}"
     with this.scope:
         try:
-            draws = charge_point.draws(f"upload {number}")
+            draws = charge_point.draws(purpose)
             _say(charge_point, this, "Uploading", "Uploading")
             result = await transfer(
                 charge_point,
-                todo,
-                lambda: upload(todo.location, charge_point.settings.transfer_hosts, file_name, content),
-                lambda: settings.upload.draw(draws.uniform()),
-                fails=picked(charge_point, f"upload {number}", settings.failures) is not None,
+                this.errand,
+                lambda: upload(this.errand.location, settings.transfer_hosts, this.file_name, this.content),
+                lambda: settings.diagnostics.upload.draw(draws.uniform()),
+                fails=picked(charge_point, purpose, settings.diagnostics.failures) is not None,
             )
             if result.ok:
                 _say(charge_point, this, "Uploaded", "Uploaded")
             else:
                 _say(charge_point, this, "UploadFailed", _FAILURES.get(result.cause, "UploadFailure"))
         finally:
+            uploads = _uploads(charge_point)
             if uploads.diagnostics is this:
                 uploads.diagnostics = None
             if uploads.log is this:
@@ -221,7 +242,13 @@ async def _run(
 
 def _say(charge_point: ChargePoint, this: Upload, plain: DiagnosticsStatus, log: UploadLogStatus) -> None:
     if this.request_id is None:
-        announce(charge_point, DiagnosticsNotice(charge_point, DiagnosticsStatusNotificationRequest(status=plain)))
+        request = DiagnosticsStatusNotificationRequest(status=plain)
+        announce(charge_point, DiagnosticsNotice(charge_point, request, this.number))
     else:
-        request = LogStatusNotificationRequest(status=log, request_id=this.request_id)
-        announce(charge_point, LogNotice(charge_point, request))
+        announce(charge_point, LogNotice(charge_point, _log_status(this, log), this.number))
+
+
+def _log_status(this: Upload, status: UploadLogStatus) -> LogStatusNotificationRequest:
+    return LogStatusNotificationRequest(
+        status=status, request_id=UNSET if this.request_id is None else this.request_id
+    )

@@ -190,11 +190,11 @@ def _say(charge_point: ChargePoint, state: FirmwareState, status: SignedFirmware
     if state.request_id is not None:
         state.status = status
         request = SignedFirmwareStatusNotificationRequest(status=status, request_id=state.request_id)
-        announce(charge_point, SignedFirmwareNotice(charge_point, request))
+        announce(charge_point, SignedFirmwareNotice(charge_point, request, state.updates))
     elif status in _PLAIN:
         state.status = status
         plain = FirmwareStatusNotificationRequest(status=cast("FirmwareStatus", status))
-        announce(charge_point, FirmwareNotice(charge_point, plain))
+        announce(charge_point, FirmwareNotice(charge_point, plain, state.updates))
 
 
 def _verified(charge_point: ChargePoint, state: FirmwareState, signature: Signature, result: Result) -> bool:

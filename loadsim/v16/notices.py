@@ -20,46 +20,47 @@ from loadsim.v16.sending import can_send, outbox_of, put
 class Notice(Message):
     """A request that waits for a connection, if it must.
 
-    Of those that are *latest_only* only the last of its kind waits: what a status was meanwhile is no news.
+    Of those of one kind about the same *number* (of an update, of an upload) only the last waits: what a status
+    was meanwhile is no news.
     """
 
-    __slots__ = ("_charge_point", "_request", "_said")
+    __slots__ = ("_charge_point", "_told", "message", "number")
 
     lasting: ClassVar[bool] = True
-    latest_only: ClassVar[bool] = True
 
-    def __init__(self, charge_point: ChargePoint, request: msgspec.Struct) -> None:
+    def __init__(self, charge_point: ChargePoint, request: msgspec.Struct, number: int | None = None) -> None:
         super().__init__(charge_point.context.clock.elapsed)
+        self.number = number
         self._charge_point = charge_point
-        self._request = request
-        self._said = request
+        self.message = request
+        self._told = request
 
     def request(self) -> msgspec.Struct:
         """Return the request, now that it is its turn."""
-        self._said = self._request
-        return self._said
+        self._told = self.message
+        return self._told
 
-    def take_place_of(self, earlier: Notice) -> None:
-        """Have *earlier*, which waits, say this instead."""
+    def takes_place_of(self, earlier: Message) -> bool:
+        """Have *earlier*, which waits, say this instead, if they are about the same; tell whether they are."""
+        if self.number is None or not isinstance(earlier, type(self)) or earlier.number != self.number:
+            return False
         self._charge_point.leave_unsent(self.action, [earlier.due])
-        earlier.due, earlier._request = self.due, self._request
+        earlier.due, earlier.message = self.due, self.message
+        return True
 
     def delivered(self, response: Any) -> None:
         """Look whether there is news since: it was given another request while its answer was under way."""
-        if self._said is not self._request:
-            announce(self._charge_point, type(self)(self._charge_point, self._request))
+        if self._told is not self.message:
+            announce(self._charge_point, type(self)(self._charge_point, self.message, self.number))
 
 
 def announce(charge_point: ChargePoint, notice: Notice) -> None:
     """Have *notice* sent as soon as there is a connection; nobody waits for it."""
     if charge_point.over:
         return
-    if notice.latest_only and not can_send(charge_point):
-        for earlier in outbox_of(charge_point).others:
-            if isinstance(earlier, Notice) and type(earlier) is type(notice):
-                notice.take_place_of(earlier)
-                return
-    put(charge_point, notice)
+    waiting = () if can_send(charge_point) else outbox_of(charge_point).others
+    if not any(notice.takes_place_of(earlier) for earlier in waiting):
+        put(charge_point, notice)
 
 
 class FirmwareStatus(Notice):
@@ -95,4 +96,3 @@ class SecurityNotice(Notice):
 
     __slots__ = ()
     action: ClassVar[Action] = BY_NAME["SecurityEventNotification"]
-    latest_only: ClassVar[bool] = False

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from loadsim.metrics.calls import CallNumbers
 from loadsim.metrics.snapshot import Totals
 from loadsim.metrics.thresholds import Check
+from loadsim.metrics.transactions import TransactionFaults, transaction_faults
 
 VerdictName = Literal["passed", "failed", "invalid"]
 
@@ -46,8 +46,26 @@ class Result:
     ok: bool
 
 
-def evaluate(check: Check, totals: Totals, stages: Sequence[MeasuredStage]) -> Result:
-    """Hold *check* against the measured calls of the run, or of the stage it names."""
+def evaluate(
+    check: Check, totals: Totals, stages: Sequence[MeasuredStage], faults: TransactionFaults | None = None
+) -> Result:
+    """Hold *check* against the measured calls of the run or of the stage it names, or against its transactions.
+
+    Args:
+        check: the threshold.
+        totals: the numbers of the run so far.
+        stages: its stages.
+        faults: what became of its transactions, where more is known of it than the charge points can tell.
+    """
+    if check.action is None:
+        count = (faults or transaction_faults(totals)).count(check.aggregate)
+        actual = None if count is None else float(count)
+    else:
+        actual = _of_calls(check, totals, stages)
+    return Result(check, actual, actual is not None and _OPERATORS[check.op](actual, check.value))
+
+
+def _of_calls(check: Check, totals: Totals, stages: Sequence[MeasuredStage]) -> float | None:
     chosen = [
         index
         for index, stage in enumerate(stages)
@@ -56,11 +74,7 @@ def evaluate(check: Check, totals: Totals, stages: Sequence[MeasuredStage]) -> R
     calls = totals.select(
         action=None if check.action == "all" else check.action, tag_class=check.tag_class, stages=chosen
     )
-    actual = _actual(check, calls, sum(stages[index].seconds for index in chosen))
-    return Result(check, actual, actual is not None and _OPERATORS[check.op](actual, check.value))
-
-
-def _actual(check: Check, calls: CallNumbers, seconds: float) -> float | None:
+    seconds = sum(stages[index].seconds for index in chosen)
     if check.quantile is not None:
         return calls.response.percentile(check.quantile * 100)
     if check.aggregate == "mean":

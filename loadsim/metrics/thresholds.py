@@ -1,11 +1,13 @@
-"""The grammar of a threshold: "Authorize[drivers] p99 < 800ms during peak".
+"""The grammar of a threshold: "Authorize[drivers] p99 < 800ms during peak", "transactions lost == 0".
 
 ::
 
-    check     = (Action | "all") ["[" tag class "]"] aggregate op value ["during" stage]
-    aggregate = p1 .. p99.99 | mean | max | errors | rejected | accepted | unexpected | rate
-    op        = < | <= | > | >= | ==
-    value     = a duration (pNN, mean, max) | a share or a bare count (errors ...) | a rate (rate)
+    check        = call | transactions
+    call         = (Action | "all") ["[" tag class "]"] aggregate op value ["during" stage]
+    transactions = "transactions" ("lost" | "doubled" | "orphaned") op count
+    aggregate    = p1 .. p99.99 | mean | max | errors | rejected | accepted | unexpected | rate
+    op           = < | <= | > | >= | ==
+    value        = a duration (pNN, mean, max) | a share or a bare count (errors ...) | a rate (rate)
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from loadsim.metrics.transactions import FAULTS
 from loadsim.units import parse_duration, parse_rate, parse_share, shown
 
 Operator = Literal["<", "<=", ">", ">=", "=="]
@@ -26,7 +29,9 @@ _SUBJECT = re.compile(r"([A-Za-z][A-Za-z0-9]*)(?:\[([^\[\]\s]*)\])?")
 _QUANTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9]{1,2})?)")
 _TOKEN = re.compile(r"<=|>=|==|[<>]|[^\s<>=]+|=")
 _OPERATORS: dict[str, Operator] = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "==": "=="}
-_LATER = frozenset({"online", "transactions", "recovery"})
+_COUNT = re.compile("[0-9]{1,15}")
+_TRANSACTIONS = "transactions"
+_LATER = frozenset({"online", "recovery"})
 
 
 class ThresholdSyntaxError(ValueError):
@@ -39,10 +44,13 @@ class NotInThisVersion(ThresholdSyntaxError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One threshold. *value* is in seconds, a share, a count or per second, as *value_kind* says."""
+    """One threshold. *value* is in seconds, a share, a count or per second, as *value_kind* says.
+
+    *action* is None where it is not calls that are judged but transactions; *aggregate* is then one of `FAULTS`.
+    """
 
     text: str
-    action: str
+    action: str | None
     tag_class: str | None
     aggregate: str
     op: Operator
@@ -61,14 +69,17 @@ def parse(check: str) -> Check:
     """Read one threshold.
 
     Raises:
-        NotInThisVersion: it is an online, transactions, recovery or drift check.
+        NotInThisVersion: it is an online, recovery or drift check.
         ThresholdSyntaxError: it is not of the grammar.
     """
     words = _TOKEN.findall(check)
     if not words:
         raise ThresholdSyntaxError("expected a check such as 'all p95 < 500ms', got nothing")
-    if re.split(r"[\[<>=]", words[0])[0] in _LATER:
-        raise NotInThisVersion(f"a check of '{words[0].split('[')[0]}' is not in this version")
+    subject = words[0].partition("[")[0]
+    if subject in _LATER:
+        raise NotInThisVersion(f"a check of '{subject}' is not in this version")
+    if subject == _TRANSACTIONS:
+        return _of_transactions(check, words)
     action, tag_class = _subject(words.pop(0))
     aggregate = _aggregate(words)
     if words and words[0] == "drift":
@@ -85,6 +96,36 @@ def parse(check: str) -> Check:
         value=value,
         value_kind=kind,
         stage=stage,
+    )
+
+
+def _of_transactions(check: str, words: list[str]) -> Check:
+    subject = words.pop(0)
+    if subject != _TRANSACTIONS:
+        raise ThresholdSyntaxError(
+            f"transactions are not counted by tag class; expected 'transactions', got {shown(subject)}"
+        )
+    fault = words.pop(0) if words else ""
+    if fault not in FAULTS:
+        expected = f"{', '.join(FAULTS[:-1])} or {FAULTS[-1]}"
+        raise ThresholdSyntaxError(f"expected {expected} after 'transactions', got {_found(fault)}")
+    op = _operator(words, fault)
+    count = words.pop(0) if words else ""
+    if not _COUNT.fullmatch(count):
+        raise ThresholdSyntaxError(f"'{fault}': expected a count such as '0', got {_found(count)}")
+    if words:
+        raise ThresholdSyntaxError(
+            f"transactions are counted over the whole run; expected the end after '{count}', got {shown(words[0])}"
+        )
+    return Check(
+        text=check,
+        action=None,
+        tag_class=None,
+        aggregate=fault,
+        op=op,
+        value=float(count),
+        value_kind="count",
+        stage=None,
     )
 
 
@@ -121,7 +162,7 @@ def _value(words: list[str], aggregate: str) -> tuple[float, ValueKind]:
             return parse_rate(word), "rate"
         if aggregate not in _COUNTED:
             return parse_duration(word), "duration"
-        if re.fullmatch("[0-9]{1,15}", word):
+        if _COUNT.fullmatch(word):
             return float(word), "count"
         if word.endswith("%"):
             return parse_share(word), "share"

@@ -12,9 +12,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from loadsim.output.layout import BAD, QUIET, WARNING, clean, clock, duration, encodable, rate, share
+from loadsim.output.layout import BAD, QUIET, WARNING, clean, clock, duration, encodable, hourly, rate, share
 from loadsim.output.progress import Happening, Progress
-from loadsim.output.screen import draw, judge_so_far
+from loadsim.output.screen import draw, judge_so_far, shows_sessions
 from loadsim.output.screen_table import ALL, View, with_all
 from loadsim.output.sparkline import RecentPercentiles
 from loadsim.scenario.load_profile import planned_online
@@ -204,6 +204,7 @@ def plain_line(progress: Progress) -> Text:
         (clock(progress.elapsed, hours=True), QUIET),
         (clean(at), ""),
         (f"online {format_count(totals.gauge('charge_points.online'))}/{format_count(planned)}", ""),
+        *_sessions(progress),
         (f"{rate(out)} msg/s out, {rate(back)} in", ""),
         (f"{name} p95 {duration(times.percentile(95))} p99 {duration(times.percentile(99))}", ""),
         (f"errors {format_count(errors)} ({share(errors / sent if sent else None)})", BAD if errors else ""),
@@ -214,3 +215,16 @@ def plain_line(progress: Progress) -> Text:
     if progress.lost_workers:
         parts.append((f"{len(progress.lost_workers)} of {progress.workers} workers LOST", BAD))
     return Text("  ").join(Text(text, style=style) for text, style in parts)
+
+
+def _sessions(progress: Progress) -> list[tuple[str, str]]:
+    if not shows_sessions(progress):
+        return []
+    counters, rates = progress.totals.counters, progress.recent_sessions.rates(progress.ended_at)
+    turned_away = counters["sessions.no_free_connector"]
+    done = "sessions -" if rates is None else f"sessions {hourly(rates.planned)} plan, {hourly(rates.done)} done"
+    return [
+        (f"charging {format_count(progress.totals.gauge('transactions.running'))}", ""),
+        (done, ""),
+        *([(f"no free connector {format_count(turned_away)}", WARNING)] if turned_away else []),
+    ]

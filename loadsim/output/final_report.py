@@ -28,6 +28,7 @@ from loadsim.output.layout import (
     table,
     wrapped,
 )
+from loadsim.output.report_sessions import hardware, sessions, transactions
 from loadsim.output.report_tables import calls, classes, commands, response_times, stages
 from loadsim.output.report_troubles import troubles
 from loadsim.units import format_bytes, format_count
@@ -68,8 +69,11 @@ def render_report(
         response_times(summary, width),
         stages(summary, width),
         classes(summary, width),
+        sessions(summary, width),
+        transactions(summary, width),
         _connections(summary, width),
         commands(summary, width),
+        hardware(summary, width),
         troubles(summary, examples, width),
         _books(summary, width),
         _generator(summary, width),

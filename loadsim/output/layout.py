@@ -157,6 +157,16 @@ def rate(per_second: float) -> str:
     return f"{per_second:,.0f}" if per_second >= 999.5 else f"{per_second:.1f}"
 
 
+def energy(watt_hours: int) -> str:
+    """Show an energy: "12,345.6 kWh", or "870 Wh" where kilowatt-hours would hide it."""
+    return f"{watt_hours / 1000:,.1f} kWh" if watt_hours >= 1000 else f"{watt_hours} Wh"
+
+
+def hourly(per_second: float) -> str:
+    """Show a rate a second as one an hour: "2,875/h"."""
+    return f"{rate(per_second * 3600)}/h"
+
+
 def clock(seconds: float, *, hours: bool = False) -> str:
     """Show a time of the run: "18:20", "2:03:04"; with hours in any case if *hours*."""
     minutes, rest = divmod(int(max(seconds, 0.0)), 60)

@@ -11,6 +11,7 @@ from loadsim.metrics.calls import CallNumbers
 from loadsim.metrics.judge import MOST_CPU, GeneratorHealth, MeasuredStage
 from loadsim.metrics.snapshot import Example, Snapshot, Totals
 from loadsim.metrics.thresholds import Check
+from loadsim.output.session_rates import RecentSessions
 from loadsim.scenario.load_profile import stage_at
 from loadsim.scenario.plan import Plan
 
@@ -59,6 +60,7 @@ class Progress:
         self._health = _HealthSoFar()
         self.recent: deque[Recent] = deque()
         """The last seconds' deltas, for rates."""
+        self.recent_sessions = RecentSessions(plan)
 
     def take(self, snapshot: Snapshot) -> None:
         """Merge one worker's interval."""
@@ -75,6 +77,7 @@ class Progress:
         if snapshot.final:
             self.final_shards.add(snapshot.shard)
         self._take_recent(snapshot)
+        self.recent_sessions.take(snapshot.elapsed, self.totals.counters)
 
     def lose(self, shard: int, why: str) -> None:
         """Note that a worker is gone, and its charge points and its memory with it."""

@@ -138,13 +138,23 @@ def commands(summary: Numbers, width: int) -> list[Text]:
         return []
     numbers = list(received.values())
     columns = [
-        Column(header="from the CSMS", cells=[clean(name) for name in received], right=False),
+        Column(header="from the CSMS", cells=[clean(name) for name in received], right=False, least=22),
         *(
             Column(header=what, cells=[_text(each.get(what, 0)) for each in numbers])
             for what in ("received", "refused", "ignored")
         ),
+        *(
+            Column(header=percentile, cells=[duration(_answer(each, percentile)) for each in numbers], drop=drop)
+            for percentile, drop in (("p50", 1), ("p95", 0), ("p99", 0), ("max", 2))
+        ),
     ]
-    return [Text("commands", style=STRONG), *table(columns, width, indent=2)]
+    heading = Text.assemble(("commands", STRONG), ("  times: read until the answer was sent", QUIET))
+    return [heading, *table(columns, width, indent=2)]
+
+
+def _answer(numbers: Numbers, percentile: str) -> float | None:
+    times: Mapping[str, float | None] = numbers.get("answer_s", {})  # a summary of an earlier version has none
+    return times.get(percentile)
 
 
 def errors_of(numbers: Numbers) -> int:

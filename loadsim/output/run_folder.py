@@ -3,53 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import msgspec
 
-from loadsim.metrics.calls import CallNumbers
-from loadsim.metrics.catalogue import COUNTS
-from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.snapshot import Example, Snapshot
+from loadsim.output.csv_windows import (
+    COMMAND_COLUMNS,
+    GENERATOR_COLUMNS,
+    SESSION_COLUMNS,
+    WINDOW,
+    WINDOW_COLUMNS,
+    CsvFile,
+    Window,
+)
 from loadsim.scenario.plan import Plan
-
-WINDOW: Final = 5.0
-"""Seconds of a row in windows.csv and generator.csv."""
 
 _TICK: Final = 0.25  # a snapshot's end is a little after its tick, never as much as this
 _LATEST_WAIT: Final = 2.0
-_PERCENTILES: Final = (50, 95, 99, 99.9)
-_TIMES: Final = tuple(
-    f"{kind}_{what}_s"
-    for kind in ("response", "service")
-    for what in ("mean", *(f"p{percent:g}" for percent in _PERCENTILES), "max")
-)
-WINDOW_COLUMNS: Final = ("begin_s", "end_s", "stage", "action", *COUNTS, *_TIMES)
-GENERATOR_COLUMNS: Final = (
-    "begin_s",
-    "end_s",
-    "worker",
-    "online",
-    "booting",
-    "backing_off",
-    "connections_opened",
-    "messages_sent",
-    "messages_received",
-    "cpu",
-    "rss_bytes",
-    "descriptors",
-    "lateness_p99_s",
-    "lateness_max_s",
-    "gc_pause_max_s",
-)
 
 
 class RunFolder:
@@ -63,11 +40,15 @@ class RunFolder:
         """
         self._plan = plan
         self.path = _make(results, f"{now:%Y%m%d-%H%M}-{plan.name}")
-        self._windows: dict[int, _Window] = {}
+        self._windows: dict[int, Window] = {}
         self._written = -1
         self._reached: dict[int, float] = dict.fromkeys(range(workers), 0.0)
-        self._calls_file = _CsvFile(self.path / "windows.csv", WINDOW_COLUMNS)
-        self._generator_file = _CsvFile(self.path / "generator.csv", GENERATOR_COLUMNS)
+        self._charging: dict[int, int] = {}
+        self._lost: set[int] = set()
+        self._calls_file = CsvFile(self.path / "windows.csv", WINDOW_COLUMNS)
+        self._sessions_file = CsvFile(self.path / "sessions.csv", SESSION_COLUMNS)
+        self._commands_file = CsvFile(self.path / "commands.csv", COMMAND_COLUMNS)
+        self._generator_file = CsvFile(self.path / "generator.csv", GENERATOR_COLUMNS)
         self._errors_file = (self.path / "errors.jsonl").open("w", encoding="utf-8", newline="\n")
         self.log = (self.path / "loadsim.log").open("ab")
         """Where the workers' stderr goes."""
@@ -98,11 +79,14 @@ class RunFolder:
     def take(self, snapshot: Snapshot) -> None:
         """Put an interval into its window; one that comes after its window was written goes into the next."""
         index = max(int((snapshot.elapsed - _TICK) // WINDOW), self._written + 1)
-        self._windows.setdefault(index, _Window()).take(snapshot)
+        if index not in self._windows:
+            self._windows[index] = Window(index)
+        self._windows[index].take(snapshot)
         self._reached[snapshot.shard] = float("inf") if snapshot.final else snapshot.elapsed
 
     def lose(self, shard: int) -> None:
-        """Wait no longer for a worker that is gone."""
+        """Wait no longer for a worker that is gone, and its charge points with it."""
+        self._lost.add(shard)
         self._reached[shard] = float("inf")
 
     def take_examples(self, examples: Sequence[Example]) -> None:
@@ -117,7 +101,7 @@ class RunFolder:
         """Write the windows that are over and in which every worker has reported, or has had time to."""
         reached = min(self._reached.values(), default=elapsed)
         for index in sorted(self._windows):
-            end = (index + 1) * WINDOW
+            end = self._windows[index].end
             if reached - _TICK < end - 2 * _TICK and elapsed < end + _LATEST_WAIT:
                 return
             self._write_window(index)
@@ -126,9 +110,16 @@ class RunFolder:
         """Write what is left, and close."""
         for index in sorted(self._windows):
             self._write_window(index)
-        for file in (self._calls_file, self._generator_file, self._errors_file, self.log):
+        for csv_file in self._csv_files:
+            with self._writing():
+                csv_file.close()
+        for file in (self._errors_file, self.log):
             with self._writing():
                 file.close()
+
+    @property
+    def _csv_files(self) -> tuple[CsvFile, ...]:
+        return self._calls_file, self._sessions_file, self._commands_file, self._generator_file
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -141,102 +132,20 @@ class RunFolder:
     def _write_window(self, index: int) -> None:
         window = self._windows.pop(index)
         self._written = index
-        begin, end = index * WINDOW, (index + 1) * WINDOW
+        # A worker that said nothing in this window still has the cars that it had.
+        self._charging |= window.charging
+        charging = sum(running for shard, running in self._charging.items() if shard not in self._lost)
         with self._writing():
-            self._calls_file.write(
-                [f"{begin:g}", f"{end:g}", self._plan.stages[stage].name, action, *_numbers(numbers)]
-                for (stage, action), numbers in sorted(window.calls.items())
-            )
-            self._generator_file.write(
-                [f"{begin:g}", f"{end:g}", shard, *worker.row()] for shard, worker in sorted(window.workers.items())
-            )
+            self._calls_file.write(window.call_rows([stage.name for stage in self._plan.stages]))
+            self._sessions_file.write(window.session_rows(charging))
+            self._commands_file.write(window.command_rows())
+            self._generator_file.write(window.worker_rows())
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         # Beside, then renamed: a reader never sees half of it.
         new = self.path / f"{name}.new"
         new.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
         new.replace(self.path / name)
-
-
-class _Window:
-    """What fell into one window: calls by stage (in which they fell due) and action, and each worker's state."""
-
-    def __init__(self) -> None:
-        self.calls: dict[tuple[int, str], CallNumbers] = {}
-        self.workers: dict[int, _WorkerWindow] = {}
-
-    def take(self, snapshot: Snapshot) -> None:
-        for delta in snapshot.calls:
-            self.calls.setdefault((delta.stage, delta.action), CallNumbers()).add(delta)
-        self.workers.setdefault(snapshot.shard, _WorkerWindow()).take(snapshot)
-
-
-class _WorkerWindow:
-    """One worker in one window."""
-
-    def __init__(self) -> None:
-        self._gauges: dict[str, int] = {}
-        self._counters = {"connections.opened": 0, "messages.sent": 0, "messages.received": 0}
-        self._cpu_seconds = self._cpu_window = 0.0
-        self._rss = self._descriptors = 0
-        self._lateness = Histogram()
-        self._gc_pause_max = 0.0
-
-    def take(self, snapshot: Snapshot) -> None:
-        self._gauges = snapshot.gauges
-        for name in self._counters:
-            self._counters[name] += snapshot.counters.get(name, 0)
-        if "lateness" in snapshot.times:
-            self._lateness.add_sparse(snapshot.times["lateness"])
-        if "gc_pause" in snapshot.times:
-            self._gc_pause_max = max(self._gc_pause_max, snapshot.times["gc_pause"].max)
-        if snapshot.health is not None:
-            self._cpu_seconds += snapshot.health.cpu * snapshot.health.cpu_window
-            self._cpu_window += snapshot.health.cpu_window
-            self._rss, self._descriptors = snapshot.health.rss, snapshot.health.descriptors
-
-    def row(self) -> list[Any]:
-        return [
-            *(self._gauges.get(f"charge_points.{name}", 0) for name in ("online", "booting", "backing_off")),
-            *self._counters.values(),
-            _seconds(self._cpu_seconds / self._cpu_window if self._cpu_window else None),
-            self._rss,
-            self._descriptors,
-            _seconds(self._lateness.percentile(99)),
-            _seconds(self._lateness.max if self._lateness.n else None),
-            _seconds(self._gc_pause_max),
-        ]
-
-
-class _CsvFile:
-    """A CSV file to which whole rows are appended, each batch with one write."""
-
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self._file: IO[str] = path.open("w", encoding="utf-8", newline="")
-        self.write([columns])
-
-    def write(self, rows: Any) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        self._file.write(text.getvalue())
-        self._file.flush()
-
-    def close(self) -> None:
-        self._file.close()
-
-
-def _numbers(numbers: CallNumbers) -> list[Any]:
-    times: list[str] = []
-    for histogram in (numbers.response, numbers.service):
-        percentiles = [histogram.percentile(percent) for percent in _PERCENTILES]
-        largest = histogram.max if histogram.n else None
-        times += [_seconds(value) for value in (histogram.mean, *percentiles, largest)]
-    return [*(getattr(numbers, name) for name in COUNTS), *times]
-
-
-def _seconds(value: float | None) -> str:
-    """Write seconds to the microsecond; nothing at all without samples."""
-    return "" if value is None else f"{value:.6f}"
 
 
 def _make(results: Path, name: str) -> Path:

@@ -19,12 +19,14 @@ from loadsim.output.layout import (
     clock,
     cut,
     duration,
+    hourly,
     labelled,
     measured,
     rate,
 )
 from loadsim.output.progress import Progress
 from loadsim.output.screen_table import View, actions_table
+from loadsim.output.session_rates import plans_sessions
 from loadsim.scenario.load_profile import planned_online
 from loadsim.units import format_bytes, format_count
 
@@ -34,6 +36,8 @@ _WIDEST: Final = 140
 _LOW: Final = 14
 """Below this height blank lines are left out."""
 _TALL: Final = 24
+_ROOMY: Final = 100
+"""Below this width units are not said twice."""
 _EVENTS: Final = 3
 
 
@@ -125,6 +129,8 @@ def _charge_points(progress: Progress, width: int) -> Text:
     items = [Text.assemble(("online ", QUIET), (_count(online), STRONG), (f"/{_count(planned)}", QUIET))]
     items.append(_named("booting", _count(totals.gauge("charge_points.booting"))))
     items.append(_named("backing off", _count(backing_off), WARNING if backing_off else ""))
+    if shows_sessions(progress):
+        items.append(_named("charging", _count(totals.gauge("transactions.running"))))
     if planned != plan.charge_points:
         items.append(Text(f"of {_count(plan.charge_points)} in all", style=QUIET))
     lost = sum(totals.with_prefix("connections.lost.").values())
@@ -140,16 +146,42 @@ def _load(view: View, width: int) -> Text:
     progress = view.progress
     out, back = progress.messages_per_second()
     items: list[str | Text] = []
+    if shows_sessions(progress):
+        items.append(Text.assemble(("sessions ", QUIET), *_session_rates(progress)))
     planned = _planned_authorize(progress)
     if planned is not None:
         sent = progress.sent_per_second("Authorize")
         items.append(
             Text.assemble(("Authorize ", QUIET), f"{rate(sent)}/s", (f" of {rate(planned)}/s planned", QUIET))
         )
-    elif view.actions:
+    elif view.actions and not items:
         items.append(_named("calls", f"{rate(sum(map(progress.sent_per_second, view.actions)))}/s"))
-    items.append(Text.assemble(rate(out), (" msg/s out, ", QUIET), rate(back), (" msg/s in", QUIET)))
+    of_messages = " msg/s in" if width >= _ROOMY else " in"
+    items.append(Text.assemble(rate(out), (" msg/s out, ", QUIET), rate(back), (of_messages, QUIET)))
+    turned_away = progress.totals.counters["sessions.no_free_connector"]
+    if turned_away:
+        items.append(_named("no free connector", _count(turned_away), WARNING))
     return labelled("load", items, width)
+
+
+def shows_sessions(progress: Progress) -> bool:
+    """Tell whether there are charging sessions to be shown: planned ones, or such as the CSMS began."""
+    return plans_sessions(progress.plan) or progress.totals.counters["sessions.from_csms"] > 0
+
+
+def _session_rates(progress: Progress) -> list[str | tuple[str, str]]:
+    rates = progress.recent_sessions.rates(progress.ended_at)
+    if rates is None:
+        return [NONE]
+    parts: list[str | tuple[str, str]] = [
+        hourly(rates.planned),
+        (" plan, ", QUIET),
+        hourly(rates.done),
+        (" done", QUIET),
+    ]
+    if rates.from_csms:
+        parts += [(", ", QUIET), hourly(rates.from_csms), (" from the CSMS", QUIET)]
+    return parts
 
 
 def _planned_authorize(progress: Progress) -> float | None:

@@ -6,31 +6,21 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from loadsim.metrics.calls import CallNumbers
-from loadsim.metrics.catalogue import CAUSES, STRAYS
-from loadsim.metrics.histogram import Histogram
+from loadsim.metrics.catalogue import STRAYS
 from loadsim.metrics.judge import Result, evaluate, invalid_because, verdict
 from loadsim.output.progress import Progress
-from loadsim.scenario.session_arrivals import planned_sessions
+from loadsim.output.summary_numbers import call_numbers, distribution, rounded
+from loadsim.output.summary_sessions import (
+    commands,
+    energy,
+    faults,
+    open_session_books,
+    outbox,
+    sessions,
+    transactions,
+)
 
 SCHEMA: Final = 1
-PERCENTILES: Final = (50, 90, 95, 99, 99.9)
-
-SESSION_SOURCES: Final = ("due", "from_csms")
-"""Where charging sessions come from: the scenario's drivers, and remote starts at a free connector."""
-SESSION_OUTCOMES: Final = (
-    "started",
-    "no_free_connector",
-    "refused",
-    "refused_offline",
-    "not_authorized",
-    "no_show",
-    "no_remote_start",
-    "interrupted",
-    "preparing",
-)
-"""What becomes of a session that was due: one of these."""
-TRANSACTION_ENDS: Final = ("stopped", "lost", "open", "undelivered")
-"""What becomes of a transaction that was begun: one of these."""
 HARDWARE: Final = ("faults", "power_losses", "ev_disconnects")
 
 EXIT_OK: Final = 0
@@ -40,9 +30,7 @@ EXIT_FAILED: Final = 99
 EXIT_SIGNALS: Final = {"SIGINT": 130, "SIGTERM": 143}
 
 
-def build_summary(
-    progress: Progress, *, duration: float, csms: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def build_summary(progress: Progress, *, duration: float, csms: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Judge the run and put its numbers together; durations in seconds, rates as shares, null without samples.
 
     Args:
@@ -51,7 +39,8 @@ def build_summary(
         csms: the embedded CSMS's own record, where there was one.
     """
     totals, counters = progress.totals, progress.totals.counters
-    results = [evaluate(check, totals, progress.stages) for check in progress.checks]
+    harm = faults(progress, csms)
+    results = [evaluate(check, totals, progress.stages, harm) for check in progress.checks]
     health = progress.health
     invalid = invalid_because(health, progress.checks)
     # A run that was given up before anything was measured has nothing to pass.
@@ -94,16 +83,12 @@ def build_summary(
         "all": call_numbers(totals.select()),
         "actions": {name: action_numbers(progress, name, numbers) for name, numbers in progress.actions().items()},
         "strays": {kind: counters[f"strays.{kind}"] for kind in STRAYS},
-        "commands": commands(progress),
+        "commands": commands(totals),
         "stages": stages(progress),
         "sessions": sessions(progress),
-        "transactions": transactions(progress, csms),
-        "energy_wh": {"delivered": counters["energy.delivered"], "stopped": counters["energy.stopped"]},
-        "outbox": {
-            "wait_s": distribution(totals.time("outbox_wait")),
-            "given_up": totals.with_prefix("outbox.given_up."),
-            "overflowed": counters["outbox.overflowed"],
-        },
+        "transactions": transactions(totals, harm),
+        "energy_wh": energy(totals),
+        "outbox": outbox(totals),
         "reboots": totals.with_prefix("reboots."),
         "hardware": {what: counters[f"hardware.{what}"] for what in HARDWARE},
         "transfers": {what: counters[f"transfers.{what}"] for what in ("ok", "failed")},
@@ -113,9 +98,9 @@ def build_summary(
         "lost_workers": [f"worker {shard}: {why}" for shard, why in sorted(progress.lost_workers.items())],
         "generator": {
             "workers": health.workers,
-            "lateness_p99_s": _rounded(health.lateness_p99),
-            "lateness_max_s": _rounded(health.lateness_max),
-            "gc_pause_max_s": _rounded(health.gc_pause_max),
+            "lateness_p99_s": rounded(health.lateness_p99),
+            "lateness_max_s": rounded(health.lateness_max),
+            "gc_pause_max_s": rounded(health.gc_pause_max),
             "cpu_max": round(health.cpu_max, 4),
             "rss_max_bytes": health.rss_max,
             "rss_empty_bytes": health.rss_empty,
@@ -151,36 +136,6 @@ def action_numbers(progress: Progress, name: str, numbers: CallNumbers) -> dict[
     return {**call_numbers(numbers), **({"classes": classes} if classes else {})}
 
 
-def call_numbers(numbers: CallNumbers) -> dict[str, Any]:
-    """Put together counts and times of calls."""
-    return {
-        "planned": numbers.planned,
-        "sent": numbers.sent,
-        "answered": numbers.answered,
-        "accepted": numbers.accepted,
-        "rejected": numbers.rejected,
-        "pending": numbers.pending,
-        "errors": {cause: getattr(numbers, cause) for cause in CAUSES},
-        "open_at_end": numbers.open_at_end,
-        "waiting_at_end": numbers.waiting_at_end,
-        "skipped_offline": numbers.skipped_offline,
-        "unexpected": numbers.unexpected,
-        "rejection_rate": _rounded(numbers.rejection_rate),
-        "error_rate": _rounded(numbers.errors / numbers.sent) if numbers.sent else None,
-        "response_s": distribution(numbers.response),
-        "service_s": distribution(numbers.service),
-    }
-
-
-def distribution(histogram: Histogram) -> dict[str, float | None]:
-    """Return mean, percentiles and maximum in seconds; null without values."""
-    return {
-        "mean": _rounded(histogram.mean),
-        **{f"p{percent:g}": _rounded(histogram.percentile(percent)) for percent in PERCENTILES},
-        "max": _rounded(histogram.max if histogram.n else None),
-    }
-
-
 def stages(progress: Progress) -> dict[str, Any]:
     """Put together the numbers of each stage: calls belong to the stage in which they fell due."""
     result = {}
@@ -194,53 +149,9 @@ def stages(progress: Progress) -> dict[str, Any]:
     return result
 
 
-def commands(progress: Progress) -> dict[str, dict[str, Any]]:
-    """Put together the calls that came from the CSMS, by action, and how long their answers took."""
-    result: dict[str, dict[str, Any]] = {}
-    for name, count in progress.totals.with_prefix("commands.").items():
-        action, _, what = name.rpartition(".")
-        result.setdefault(action, {"received": 0, "refused": 0, "ignored": 0})[what] = count
-    for action, numbers in result.items():
-        numbers["answer_s"] = distribution(progress.totals.time(f"commands.{action}"))
-    return result
-
-
-def sessions(progress: Progress) -> dict[str, Any]:
-    """Put together what has become of the drivers who came."""
-    counters = progress.totals.counters
-    planned = sum(
-        planned_sessions(progress.plan.stages, fleet.name, sum(stage.seconds for stage in progress.stages))
-        for fleet in progress.plan.fleets
-        if fleet.settings.session is not None
-    )
-    return {
-        "planned": round(planned, 3),
-        **{what: counters[f"sessions.{what}"] for what in (*SESSION_SOURCES, *SESSION_OUTCOMES)},
-        "remote_start_s": distribution(progress.totals.time("remote_start")),
-    }
-
-
-def transactions(progress: Progress, csms: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Put together what has become of the transactions.
-
-    Those *orphaned* are open at the CSMS and unknown to the charge points, which only the embedded CSMS's own
-    record can tell: null without it.
-    """
-    counters, totals = progress.totals.counters, progress.totals
-    doubled, orphaned = counters["transactions.doubled"], None
-    if csms is not None:
-        doubled = max(doubled, csms["transactions"]["doubled"])
-        orphaned = len(set(csms["transactions"]["open_ids"]) - totals.open_transactions)
-    return {
-        **{what: counters[f"transactions.{what}"] for what in ("begun", "started", "ended", *TRANSACTION_ENDS)},
-        "doubled": doubled,
-        "orphaned": orphaned,
-    }
-
-
 def threshold(result: Result) -> dict[str, Any]:
     """Put together one threshold and what came of it."""
-    return {"check": result.check.text, "actual": _rounded(result.actual), "ok": result.ok}
+    return {"check": result.check.text, "actual": rounded(result.actual), "ok": result.ok}
 
 
 def open_books(progress: Progress) -> list[str]:
@@ -257,13 +168,7 @@ def open_books(progress: Progress) -> list[str]:
     problems = [
         f"{name}: {problem}" for name, numbers in progress.actions().items() for problem in numbers.open_books()
     ]
-    ends = {what: counters[f"transactions.{what}"] for what in TRANSACTION_ENDS}
-    if counters["transactions.begun"] != sum(ends.values()):
-        problems.append(f"transactions: {counters['transactions.begun']} begun, {ends}")
-    came = sum(counters[f"sessions.{what}"] for what in SESSION_SOURCES)
-    outcomes = {what: counters[f"sessions.{what}"] for what in SESSION_OUTCOMES}
-    if came != sum(outcomes.values()):
-        problems.append(f"sessions: {came} came, {outcomes}")
+    problems += open_session_books(totals)
     refused = sum(totals.with_prefix("connections.refused.").values())
     ended = counters["connections.opened"] + refused + counters["connections.abandoned"]
     if counters["connections.attempted"] != ended:
@@ -275,7 +180,3 @@ def open_books(progress: Progress) -> list[str]:
             f"{counters['connections.closed']} closed and {lost} lost"
         )
     return problems
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)

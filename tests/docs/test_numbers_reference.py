@@ -12,7 +12,7 @@ from loadsim.metrics.catalogue import METRICS
 from loadsim.metrics.judge import MOST_BUSY_SECONDS, MOST_CPU, MOST_LATENESS
 from loadsim.metrics.snapshot import Example
 from loadsim.metrics.thresholds import AGGREGATES, parse
-from loadsim.output.run_folder import GENERATOR_COLUMNS, WINDOW_COLUMNS
+from loadsim.output.csv_windows import GENERATOR_COLUMNS, WINDOW_COLUMNS
 from loadsim.output.summary import build_summary
 from loadsim.scenario.plan import EmbeddedCsms
 from loadsim.v16.central import Central

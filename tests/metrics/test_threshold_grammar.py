@@ -45,6 +45,20 @@ def test_each_aggregate_takes_its_own_kind_of_value(text: str, value: float, kin
     assert (check.value, check.value_kind) == (value, kind)
 
 
+@pytest.mark.parametrize("fault", ["lost", "doubled", "orphaned"])
+def test_a_check_of_transactions_has_no_action_and_counts_them(fault: str) -> None:
+    assert parse(f"transactions {fault} <= 3") == Check(
+        text=f"transactions {fault} <= 3",
+        action=None,
+        tag_class=None,
+        aggregate=fault,
+        op="<=",
+        value=3.0,
+        value_kind="count",
+        stage=None,
+    )
+
+
 @pytest.mark.parametrize("op", ["<", "<=", ">", ">=", "=="])
 def test_spaces_around_the_operator_are_free(op: str) -> None:
     assert parse(f"all p95{op}500ms").op == op
@@ -82,6 +96,21 @@ def test_a_percentile_tells_its_quantile(aggregate: str, quantile: float | None)
         ("all rate > 5", "'rate': expected a rate such as '200/s' or '0.5/h', got '5'; the unit is missing"),
         ("all p95 < 5s in peak", "expected 'during' and a stage, or the end, got 'in'"),
         ("all p95 < 5s during", "expected one stage's name after 'during', got nothing"),
+        ("transactions", "expected lost, doubled or orphaned after 'transactions', got nothing"),
+        ("transactions started > 5", "expected lost, doubled or orphaned after 'transactions', got 'started'"),
+        ("transactions lost", "expected <, <=, >, >= or == after 'lost', got nothing"),
+        ("transactions lost ==", "'lost': expected a count such as '0', got nothing"),
+        ("transactions lost < 1%", "'lost': expected a count such as '0', got '1%'"),
+        ("transactions lost < 1.5", "'lost': expected a count such as '0', got '1.5'"),
+        ("transactions lost == -1", "'lost': expected a count such as '0', got '-1'"),
+        (
+            "transactions lost == 0 during peak",
+            "transactions are counted over the whole run; expected the end after '0', got 'during'",
+        ),
+        (
+            "transactions[drivers] lost == 0",
+            "transactions are not counted by tag class; expected 'transactions', got 'transactions[drivers]'",
+        ),
         ("all p95 < 5s during a b", "expected one stage's name after 'during', got 'a b'"),
     ],
 )
@@ -95,7 +124,6 @@ def test_what_is_not_of_the_grammar_is_told_what_was_expected(text: str, message
     [
         "online >= 99.5% during soak",
         "online>=99%",
-        "transactions lost == 0",
         "recovery[csms_restart] < 5m",
         "Heartbeat p95 drift < 10% during soak",
     ],
@@ -106,7 +134,11 @@ def test_checks_of_later_versions_are_named_as_such(text: str) -> None:
 
 
 @settings(derandomize=True, deadline=None)
-@given(st.text(max_size=40) | st.text("allp95 <=>[]%smduring0", max_size=40))
+@given(
+    st.text(max_size=40)
+    | st.text("allp95 <=>[]%smduring0", max_size=40)
+    | st.lists(st.sampled_from(["transactions", "lost", "doubled", "==", "<", "0", "1%", "during"])).map(" ".join)
+)
 def test_any_text_is_read_or_refused_and_never_anything_else(text: str) -> None:
     with suppress(ThresholdSyntaxError):
         assert parse(text).text == text

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loadsim.output.run_folder import GENERATOR_COLUMNS, WINDOW, WINDOW_COLUMNS
+from loadsim.output.csv_windows import GENERATOR_COLUMNS, WINDOW, WINDOW_COLUMNS
 from tests.network.running import books_balance, is_alive, running, wait_until
 
 pytestmark = [

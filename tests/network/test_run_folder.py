@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from loadsim.metrics.catalogue import COUNTS
-from loadsim.output.run_folder import GENERATOR_COLUMNS, WINDOW_COLUMNS
+from loadsim.output.csv_windows import GENERATOR_COLUMNS, WINDOW_COLUMNS
 from tests.network.running import ROOT, Run, run
 from tests.peers import start
 
@@ -54,6 +54,8 @@ def test_every_file_of_this_version_is_there_and_latest_leads_to_it(ended: Run) 
         "run.json",
         "summary.json",
         "windows.csv",
+        "sessions.csv",
+        "commands.csv",
         "errors.jsonl",
         "generator.csv",
         "loadsim.log",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from loadsim.charge_point.settings import Arrivals, ChargePointSettings
+from loadsim.charge_point.settings import Arrivals, ChargePointSettings, SessionSettings
 from loadsim.metrics.calls import CallDelta
 from loadsim.metrics.catalogue import COUNTS
 from loadsim.metrics.histogram import Histogram
@@ -23,6 +23,7 @@ def plan(
     count: int = 500,
     stages: tuple[Stage, ...] | None = None,
     authorize: float | None = None,
+    session: bool = False,
     checks: tuple[str, ...] = (),
 ) -> Plan:
     """Make a plan of one fleet that is online at once, unless *stages* say otherwise."""
@@ -37,7 +38,7 @@ def plan(
                 name="demo",
                 count=count,
                 pattern="{fleet}-{n:05}",
-                settings=ChargePointSettings(authorize=arrivals),
+                settings=ChargePointSettings(authorize=arrivals, session=SessionSettings() if session else None),
                 tags={},
             ),
         ),
@@ -46,8 +47,16 @@ def plan(
     )
 
 
-def stage(name: str, seconds: float, online: int, *, measure: bool = True) -> Stage:
-    return Stage(name=name, duration=seconds, online={"demo": online}, jump=True, measure=measure)
+def stage(name: str, seconds: float, online: int, *, measure: bool = True, sessions: float = 0.0) -> Stage:
+    """Make a stage that begins with *online* charge points and, from its first moment on, *sessions* a second."""
+    return Stage(
+        name=name,
+        duration=seconds,
+        online={"demo": online},
+        jump=True,
+        measure=measure,
+        sessions={"demo": sessions},
+    )
 
 
 def progress(the_plan: Plan | None = None, *, workers: int = 1, elapsed: float = 0.0) -> Progress:
@@ -105,6 +114,9 @@ def take(
     at: float | None = None,
     counters: Mapping[str, int] | None = None,
     gauges: Mapping[str, int] | None = None,
+    charging: int = 0,
+    times: Mapping[str, Sequence[float]] | None = None,
+    open_transactions: Sequence[int] = (),
     lateness: Sequence[float] = (0.003,),
     health: Health | None = None,
     examples: Sequence[Example] = (),
@@ -119,11 +131,19 @@ def take(
             elapsed=run.elapsed,
             calls=deltas,
             counters=dict(counters or {}),
-            times={"lateness": Histogram.of(lateness).sparse()} if lateness else {},
-            gauges={f"charge_points.{name}": number for name, number in (gauges or {}).items()},
+            times={
+                name: Histogram.of(samples).sparse()
+                for name, samples in {"lateness": lateness, **(times or {})}.items()
+                if samples
+            },
+            gauges={
+                **{f"charge_points.{name}": number for name, number in (gauges or {}).items()},
+                "transactions.running": charging,
+            },
             health=health,
             examples=tuple(examples),
             final=final,
+            open_transactions=tuple(open_transactions),
         )
     )
 

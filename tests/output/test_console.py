@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from loadsim.output.console import LiveConsole, PlainConsole, SilentConsole, make_console, plain_line
-from tests.output.builders import Terminal, calls, healthy, paper, plan, progress, take
+from tests.output.builders import Terminal, calls, healthy, paper, plan, progress, stage, take
 
 
 def terminal(**environment: str) -> Console:
@@ -110,6 +110,15 @@ def test_the_plain_line_says_the_essential_on_one_line() -> None:
         "0:00:10  main 1/1  online 498/500  50.0 msg/s out, 49.0 in  Authorize p95 40ms p99 40ms  "
         "errors 1 (0.50%)  lateness p99 3ms  1 of 1 thresholds failing  1 of 2 workers LOST\n"
     )
+
+
+def test_the_plain_line_says_how_charging_goes() -> None:
+    run = progress(plan(session=True, stages=(stage("peak", 600.0, 500, sessions=0.5),)))
+    for second in range(1, 121):
+        take(run, at=float(second), counters={"sessions.started": second % 2}, charging=45)
+    take(run, counters={"sessions.no_free_connector": 3}, charging=45)
+
+    assert "  charging 45  sessions 1,800/h plan, 1,800/h done  no free connector 3  " in plain_line(run).plain
 
 
 def test_the_plain_line_shows_all_calls_where_nobody_authorizes() -> None:

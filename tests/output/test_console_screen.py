@@ -277,3 +277,63 @@ def test_a_steady_row_is_half_high_and_what_doubles_stands_out() -> None:
     assert sparkline([0.1, 0.1, None, 0.1, 0.2]) == "▅▅ ▅█"
     assert sparkline([]) == ""
     assert sparkline([0.0]) == "▁"
+
+
+def evening(*, sessions: float = 0.8) -> Progress:
+    """A run of an hour of sessions, of which 3 in 4 come to a transaction."""
+    stages = (stage("peak", 3600.0, 5000, sessions=sessions),)
+    run = progress(plan(name="evening", count=5000, stages=stages, session=True))
+    for second in range(1, 301):
+        counters = {"sessions.started": 3 if second % 5 == 0 else 0, "messages.sent": 52, "messages.received": 51}
+        take(run, at=float(second), counters=counters, gauges={"online": 4987}, charging=1912)
+    return run
+
+
+def test_charging_and_the_sessions_an_hour_are_shown_beside_their_plan() -> None:
+    text = picture(evening())
+
+    assert "online 4,987/5,000   booting 0   backing off 0   charging 1,912" in line(text, "charge points")
+    assert "sessions 2,880/h plan, 2,160/h done   52.0 msg/s out, 51.0 msg/s in" in line(text, "load  ")
+
+
+def test_the_load_still_fits_80_columns() -> None:
+    assert line(picture(evening(), width=80), "load  ").endswith("2,160/h done   52.0 msg/s out, 51.0 in")
+
+
+def test_drivers_who_found_no_connector_are_not_hidden() -> None:
+    run = evening()
+    take(run, counters={"sessions.no_free_connector": 14})
+
+    assert "no free connector 14" in line(picture(run), "load  ")
+
+
+def test_sessions_that_the_csms_began_are_told_apart_from_the_plan() -> None:
+    run = evening(sessions=0.0)
+    assert "sessions" not in line(picture(run), "load  ")
+
+    for second in range(301, 371):
+        take(run, at=float(second), counters={"sessions.started": 1, "sessions.from_csms": 1}, charging=1)
+
+    assert "sessions 0.0/h plan, 3,600/h done, 3,600/h from the CSMS" in line(picture(run), "load  ")
+
+
+def test_the_first_seconds_have_no_sessions_an_hour() -> None:
+    run = progress(plan(session=True, stages=(stage("peak", 60.0, 500, sessions=1.0),)))
+    take(run, at=1.0, counters={"sessions.started": 1})
+
+    assert "sessions -" in line(picture(run), "load  ")
+
+
+def test_a_run_without_sessions_says_nothing_of_charging() -> None:
+    text = picture(busy_run())
+
+    assert "charging" not in text
+    assert "sessions" not in text
+
+
+def test_orphans_wait_for_the_end_and_losses_do_not() -> None:
+    checks = ("transactions lost == 0", "transactions orphaned == 0")
+    run = progress(plan(session=True, checks=checks), elapsed=5.0)
+    take(run, counters={"transactions.begun": 9, "transactions.lost": 2})
+
+    assert "1 failing   1 waiting   transactions lost == 0: 2" in line(picture(run), "thresholds")

@@ -247,9 +247,23 @@ def test_one_stage_is_not_shown_twice() -> None:
 
 def test_commands_of_the_csms_are_counted() -> None:
     run = good_run()
-    take(run, counters={"commands.Reset.received": 3, "commands.Reset.refused": 1})
+    take(
+        run,
+        counters={"commands.Reset.received": 3, "commands.Reset.refused": 1, "commands.GetLog.received": 2},
+        times={"commands.Reset": [0.001, 0.004, 0.3]},
+    )
+    text = report(run)
 
-    assert row(report(run), "commands", "Reset") == ["Reset", "3", "1", "0"]
+    assert row(text, "commands", "Reset") == ["Reset", "3", "1", "0", "4ms", "300ms", "300ms", "300ms"]
+    assert row(text, "commands", "GetLog") == ["GetLog", "2", "0", "0", "-", "-", "-", "-"]
+
+
+def test_the_longest_common_command_is_not_cut_at_80_columns() -> None:
+    run = good_run()
+    counted = {f"commands.RemoteStartTransaction.{what}": 12_345 for what in ("received", "refused", "ignored")}
+    take(run, counters=counted, times={"commands.RemoteStartTransaction": [0.0004, 0.012, 1.5]})
+
+    assert row(report(run), "commands", "RemoteStartTransaction")[-1] == "1.5s"
 
 
 def test_the_generator_shows_what_a_charge_point_costs() -> None:

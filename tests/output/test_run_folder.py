@@ -93,7 +93,7 @@ def test_a_disk_that_is_full_ends_no_run_and_is_not_kept_quiet(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("loadsim.output.run_folder._CsvFile.write", full)
+    monkeypatch.setattr("loadsim.output.csv_windows.CsvFile.write", full)
     recorder = Recorder()
     calls(recorder, 0, 1)
     folder.take(recorder.fold(1.0, gauges={}))
@@ -101,3 +101,75 @@ def test_a_disk_that_is_full_ends_no_run_and_is_not_kept_quiet(
 
     assert folder.problem is not None
     assert "No space left" in folder.problem
+
+
+def test_sessions_have_a_row_a_window_with_what_all_workers_counted(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, plan(), now=NOW, workers=2)
+    for shard, counts in enumerate(((3, 1500), (2, 500))):
+        recorder = Recorder(shard)
+        recorder.counters.update({"sessions.due": counts[0], "energy.delivered": counts[1]})
+        recorder.time("remote_start").append(0.1 + shard / 10)
+        folder.take(recorder.fold(3.0, gauges={"transactions.running": counts[0]}))
+    folder.close()
+
+    (row,) = rows(folder.path / "sessions.csv")
+    assert (row["begin_s"], row["end_s"], row["charging"], row["sessions_due"]) == ("0", "5", "5", "5")
+    assert (row["energy_delivered_wh"], row["sessions_no_free_connector"]) == ("2000", "0")
+    assert (row["remote_start_mean_s"], row["remote_start_max_s"]) == ("0.150000", "0.200000")
+
+
+def test_a_window_without_sessions_has_no_row_of_them(folder: RunFolder) -> None:
+    recorder = Recorder()
+    calls(recorder, 0, 1)
+    folder.take(recorder.fold(3.0, gauges={"transactions.running": 0}))
+    folder.close()
+
+    assert rows(folder.path / "sessions.csv") == []
+    assert rows(folder.path / "commands.csv") == []
+
+
+def test_a_worker_that_is_silent_keeps_its_cars_and_one_that_is_lost_does_not(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, plan(), now=NOW, workers=3)
+    recorders = [Recorder(shard) for shard in range(3)]
+    for recorder in recorders:
+        folder.take(recorder.fold(3.0, gauges={"transactions.running": 10}))
+    folder.take(recorders[0].fold(8.0, gauges={"transactions.running": 7}))
+    folder.flush(60.0)
+    folder.lose(1)
+    folder.take(recorders[0].fold(62.0, gauges={"transactions.running": 6}))
+    folder.close()
+
+    assert [row["charging"] for row in rows(folder.path / "sessions.csv")] == ["30", "27", "16"]
+
+
+def test_calls_from_the_csms_have_a_row_for_each_action_and_window(folder: RunFolder) -> None:
+    recorder = Recorder()
+    recorder.counters.update({"commands.Reset.received": 2, "commands.Reset.refused": 1})
+    recorder.counters.update({"commands.GetLog.received": 1, "commands.GetLog.ignored": 1})
+    recorder.time("commands.Reset").extend([0.25, 0.75])
+    folder.take(recorder.fold(3.0, gauges={}))
+    recorder.counters["commands.Reset.received"] = 5
+    folder.take(recorder.fold(8.0, gauges={}))
+    folder.close()
+
+    written = rows(folder.path / "commands.csv")
+    assert [(row["begin_s"], row["action"], row["received"], row["refused"], row["ignored"]) for row in written] == [
+        ("0", "GetLog", "1", "0", "1"),
+        ("0", "Reset", "2", "1", "0"),
+        ("5", "Reset", "5", "0", "0"),
+    ]
+    assert [row["answer_mean_s"] for row in written] == ["", "0.500000", ""]
+
+
+def test_the_rows_of_sessions_add_up_to_what_was_counted(folder: RunFolder) -> None:
+    recorder = Recorder()
+    for tick in range(1, 101):
+        recorder.counters.update({"transactions.begun": tick, "transactions.stopped": 1})
+        folder.take(recorder.fold(tick / 2, gauges={"transactions.running": tick}))
+        folder.flush(tick / 2)
+    folder.close()
+
+    written = rows(folder.path / "sessions.csv")
+    assert sum(int(row["transactions_begun"]) for row in written) == 5050
+    assert sum(int(row["transactions_stopped"]) for row in written) == 100
+    assert [row["charging"] for row in written] == [str(ten * 10) for ten in range(1, 11)]

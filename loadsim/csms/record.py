@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from loadsim.units import format_duration
+
 CONNECTION_EVENTS: Final = (
     "opened",
     "open_max",
@@ -19,13 +21,16 @@ CONNECTION_EVENTS: Final = (
 )
 FRAME_KINDS: Final = ("calls", "legacy_calls", "answers", "malformed", "unknown_types", "binary")
 
+CALL_ENDS: Final = ("malformed", "timeouts", "lost", "open", "not_sent", "not_connected")
+"""How a call to a charge point ends, or does not, apart from answers and errors."""
+
 
 class ServerCounts:
     """Counts of connections (by event, and by the close code they ended with) and of frames (by kind).
 
     *broken* connections ended in an error of the peer or of the WebSocket library; close code 1006 is one that
     was lost without a close frame. *no_request*: no handshake came that could be answered. *answers* are
-    CALLRESULT and CALLERROR, to calls that were never sent.
+    CALLRESULT and CALLERROR, whether or not they answer a call.
     """
 
     __slots__ = ("closed", "connections", "frames")
@@ -55,8 +60,10 @@ def describe(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"connections    {trouble}"
     if codes := _listed({name: count for name, count in record["closed"].items() if name != "1000"}):
         yield f"close codes    {codes}"
-    if frames := _listed({name: record["frames"][name] for name in FRAME_KINDS[2:]}):
+    if frames := _listed({name: record["frames"][name] for name in FRAME_KINDS[3:]}):
         yield f"frames         {frames}"
+    if strays := _listed(record.get("strays", {})):
+        yield f"stray answers  {strays}"
     yield from _transactions(record["transactions"])
     if statuses := _listed(record["statuses"]):
         yield f"connectors     {statuses}"
@@ -70,13 +77,33 @@ def describe(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"security       {events:,} events"
     if failures := _listed(record["store_failures"]):
         yield f"database       {failures}"
-    if not record["actions"]:
-        yield "no call was received"
-        return
-    yield f"{'action':32} {'received':>9} {'answered':>9}"
-    for name, counts in record["actions"].items():
+    yield from _planned(record.get("planned_calls", {}))
+    yield from _actions(record["actions"])
+    yield from _calls(record.get("calls", {}))
+
+
+def _actions(actions: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{'action':32} {'received':>9} {'answered':>9}" if actions else "no call was received"
+    for name, counts in actions.items():
         notes = _listed({**counts["refused"], **counts["errors"]})
         yield f"{name:32} {counts['received']:9,} {counts['answered']:9,}  {notes}".rstrip()
+
+
+def _planned(calls: Mapping[str, Any]) -> Iterator[str]:
+    for name, counts in calls.items():
+        outcomes = _listed({key: counts[key] for key in ("called", "no_target", "moot", "invalid")})
+        yield f"planned call   {name}: due {counts['due']:,}" + (f", {outcomes}" if outcomes else "")
+
+
+def _calls(calls: Mapping[str, Any]) -> Iterator[str]:
+    if calls:
+        yield f"{'call to charge points':32} {'sent':>9} {'answered':>9} {'p95':>7}"
+    for name, counts in calls.items():
+        p95 = counts["answer_s"]["p95"]
+        ends = {key: counts[key] for key in CALL_ENDS}
+        notes = _listed({**counts["refused"], **counts["errors"], **ends})
+        shown = "-" if p95 is None else format_duration(p95)
+        yield f"{name:32} {counts['sent']:9,} {counts['answered']:9,} {shown:>7}  {notes}".rstrip()
 
 
 def _transactions(counts: Mapping[str, Any]) -> Iterator[str]:

@@ -1,7 +1,12 @@
 """How a server's record is told."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from loadsim.csms.calling import Calls, Outcome
+from loadsim.csms.drive import Drive
 from loadsim.csms.record import ServerCounts, describe
-from loadsim.scenario.plan import EmbeddedCsms
+from loadsim.scenario.plan import EmbeddedCsms, PlannedCall
 from loadsim.v16.central import Central, StoreFailed
 
 
@@ -45,4 +50,33 @@ def test_every_count_is_told_with_its_name() -> None:
         "database       database or disk is full 1",
         "action                            received  answered",
         "Authorize                            1,500     1,499  Blocked 20, SecurityError 1",
+    ]
+
+
+async def _never(identity: str, action: str, payload: Mapping[str, Any], *, timeout: float) -> Outcome:
+    raise AssertionError
+
+
+async def test_what_was_asked_of_charge_points_is_told_with_its_ends() -> None:
+    plan = (PlannedCall(name="nightly", send="Reset", each=1.0),)
+    drive = Drive(plan, seed=1, known=Central(EmbeddedCsms()).charge_point, call=_never)
+    calls = Calls()
+    counts = calls.count("Reset")
+    counts.sent, counts.timeouts, counts.not_connected = 1200, 2, 3
+    for _ in range(1100):
+        counts.took(0.25)
+    counts.refused["Rejected"] = 7
+    counts.errors["NotSupported"] = 9
+    calls.count("ClearCache").not_sent = 1
+    calls.strays["late"] = 4
+    record = {**ServerCounts().record(), **Central(EmbeddedCsms()).record(), **calls.record(), **drive.record()}
+
+    assert list(describe(record))[1:] == [
+        "stray answers  late 4",
+        "planned call   nightly: due 0",
+        "no call was received",
+        "call to charge points                 sent  answered     p95",
+        "ClearCache                               0         0       -  not sent 1",
+        "Reset                                1,200     1,100   250ms"
+        "  Rejected 7, NotSupported 9, timeouts 2, open 89, not connected 3",
     ]

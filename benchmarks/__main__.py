@@ -13,12 +13,13 @@ from typing import Final
 
 import psutil
 
-from benchmarks import bring_up, fleet, round_trip, truth
+from benchmarks import bring_up, charging, fleet, round_trip, truth
 
 BENCHMARKS: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "round-trip": round_trip.measure,
     "bring-up": bring_up.measure,
     "fleet": fleet.measure,
+    "charging": charging.measure,
     "truth": truth.measure,
 }
 

@@ -9,6 +9,7 @@ import asyncio
 import gc
 import json
 import os
+import random
 import threading
 import time
 from collections import Counter
@@ -60,6 +61,9 @@ class Sink:
         self.last_boot_at = 0.0  # seconds since 1970
         self.heartbeat = b""
         self.boot = b""
+        self.transports: dict[WSTransport, None] = {}
+        self.remote_starts_sent = 0
+        self.remote_starts: Counter[str] = Counter()  # by status
 
     def set_clock(self) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
@@ -70,6 +74,25 @@ class Sink:
         while True:
             self.set_clock()
             await asyncio.sleep(0.1)
+
+    async def start_remotely(self, rate: float, after: float) -> None:
+        """Send *rate* RemoteStartTransactions a second, at absolute times, each to a charge point drawn at random."""
+        draws = random.Random(1)
+        due = time.monotonic() + after
+        while True:
+            due += 1 / rate
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            if self.transports:
+                self.remote_starts_sent += 1
+                transport = draws.choice(tuple(self.transports))
+                number = self.remote_starts_sent
+                transport.send(
+                    WSMsgType.TEXT, b'[2,"s-%d","RemoteStartTransaction",{"idTag":"APP%d"}]' % (number, number)
+                )
+
+    def take_answer(self, text: bytes) -> None:
+        message = msgspec.json.decode(text)
+        self.remote_starts[message[2].get("status", "error") if message[0] == 3 else "error"] += 1
 
     def answer(self, action: bytes, rest: bytes) -> bytes:
         if action == b"Authorize":
@@ -102,6 +125,7 @@ class Sink:
             "received": {action.decode(errors="replace"): count for action, count in self.received.items()},
             "refused": {"Authorize": self.refused},
             "strays": self.strays,
+            "remote_starts": {"sent": self.remote_starts_sent, "answered": dict(self.remote_starts)},
         }
 
 
@@ -113,17 +137,22 @@ class Listener(WSListener):  # type: ignore[misc, unused-ignore]
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         sink = self.sink
+        sink.transports[transport] = None
         sink.opened += 1
         sink.open_now += 1
         sink.open_at_most = max(sink.open_at_most, sink.open_now)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self.sink.open_now -= 1
+        self.sink.transports.pop(transport, None)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
         if kind == WSMsgType.TEXT:
             text = frame.get_payload_as_bytes()
+            if text.startswith((b'[3,"s-', b'[4,"s-')):
+                self.sink.take_answer(text)
+                return
             parts = text.split(b'"', 5)  # [2,  id  ,  action  ,{...  and the rest
             if len(parts) < 5 or parts[0].strip(b" [,") != b"2":
                 self.sink.strays += 1
@@ -160,9 +189,12 @@ async def serve(chosen: argparse.Namespace) -> None:
     )
     port = server.sockets[0].getsockname()[1]
     print(json.dumps({"url": f"ws://127.0.0.1:{port}/ocpp"}), flush=True)
-    clock = asyncio.create_task(sink.keep_time())
+    tasks = [asyncio.create_task(sink.keep_time())]
+    if chosen.remote_starts:
+        tasks.append(asyncio.create_task(sink.start_remotely(chosen.remote_starts, chosen.remote_starts_after)))
     await until_the_parent_ends_it(chosen.lifetime)
-    clock.cancel()
+    for task in tasks:
+        task.cancel()
     server.close()
     print(json.dumps(sink.record()), flush=True)
 
@@ -188,6 +220,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--interval", type=int, default=300, help="seconds, of the boot's answer")
     parser.add_argument("--blocked-prefix", default="BLK", help="of the tags that are Blocked")
+    parser.add_argument("--remote-starts", type=float, default=0.0, help="RemoteStartTransactions a second")
+    parser.add_argument("--remote-starts-after", type=float, default=0.0, help="seconds before the first")
     parser.add_argument("--lifetime", type=float, default=300.0, help="seconds, at most")
     chosen = parser.parse_args()
     if resource is not None:

@@ -203,7 +203,7 @@ async def test_diagnostics_and_a_log_are_uploaded_side_by_side(autojump_clock: M
     ],
 )
 async def test_a_log_that_is_not_there_or_cannot_be_sent_is_rejected(
-    autojump_clock: MockClock, log: dict[str, str]
+    autojump_clock: MockClock, log: dict[str, Any]
 ) -> None:
     async with world(**PUNCTUAL) as w:
         await online(w)

@@ -22,6 +22,7 @@ from loadsim.charge_point.settings import Backoff, ChargePointSettings
 from loadsim.charge_point.tags import DrawnTag, TagClassPool, TagPool
 from loadsim.link.transport import ConnectFailed, ConnectionLost, ConnectRequest, MemoryTransport, memory_pair
 from loadsim.metrics.calls import CallNumbers
+from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.recorder import Recorder
 from loadsim.metrics.snapshot import Example, Totals
 from loadsim.v16.dialect import V16
@@ -363,9 +364,12 @@ class World:
         self._ledger.fold()
         return self.counters[name]
 
-    def lateness(self) -> float:
+    def time(self, name: str) -> Histogram:
         self._ledger.fold()
-        return self._ledger.totals.time("lateness").max
+        return self._ledger.totals.time(name)
+
+    def lateness(self) -> float:
+        return self.time("lateness").max
 
     async def end(self) -> None:
         """End the run as planned: nothing falls due any more, transactions are left open."""

@@ -59,7 +59,7 @@ class Caller:
     async def call(
         self,
         action: Action,
-        request: msgspec.Struct,
+        request: msgspec.Struct | Callable[[], msgspec.Struct],
         *,
         due: float,
         tag_class: str = "",
@@ -72,7 +72,7 @@ class Caller:
 
         Args:
             action: the row of the request.
-            request: its Struct.
+            request: its Struct, or what makes it when it is this call's turn.
             due: when its behaviour wanted it.
             tag_class: counts it under a class of tags as well.
             expected: whether the answer is the one that was expected.
@@ -117,7 +117,7 @@ class Caller:
                 context,
                 link,
                 action,
-                request,
+                request if isinstance(request, msgspec.Struct) else request(),
                 series,
                 due=due,
                 timeout=self.settings.call_timeout,

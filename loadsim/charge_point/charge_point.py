@@ -147,6 +147,7 @@ class ChargePoint(Caller):
         there; None is now.
         """
         self.stopped_at = None
+        self._rebooting = None
         self.lives += 1
         self.living_since = self.context.clock.elapsed if since is None else since
         try:
@@ -166,12 +167,12 @@ class ChargePoint(Caller):
             self._nursery.start_soon(self._run_until_stop, task, args)
 
     async def _run_until_stop(self, task: Callable[..., Awaitable[None]], args: tuple[object, ...]) -> None:
-        if self.stopping:
-            return
         if self._tasks is None:
             self._tasks = set()
         with trio.CancelScope() as scope:
             self._tasks.add(scope)
+            if self.stopping:  # since it was spawned; it begins all the same, for it may have to tidy up
+                scope.cancel()
             try:
                 await task(*args)
             finally:

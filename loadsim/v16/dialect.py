@@ -32,6 +32,7 @@ async def connected(charge_point: ChargePoint) -> None:
     started_up = not is_accepted(charge_point)
     if charge_point.settings.boot_on_reconnect and is_accepted(charge_point):
         memory.registration = ""
+    memory.unannounced = range(charge_point.settings.connectors + 1)
     resume_reservations(charge_point)
     try:
         if not is_accepted(charge_point):
@@ -44,6 +45,7 @@ async def connected(charge_point: ChargePoint) -> None:
         await announce_status(charge_point, charge_point.context.clock.elapsed)
         await heartbeat(charge_point)
     finally:
+        memory.unannounced = ()
         if memory.sending is not None:
             memory.sending.ring()  # it looks whether there still is a connection
 
@@ -63,12 +65,14 @@ async def leaving(charge_point: ChargePoint) -> None:
 
 
 def gone(charge_point: ChargePoint) -> None:
-    """Leave the connectors as they are found when the charge point is switched on again."""
+    """Leave the connectors as they are found when the charge point is switched on again: repaired, nobody there."""
     stop_all(charge_point, "Other", charge_point.over_at)
     for connector in memory_of(charge_point).connectors.values():
         connector.session = None
-        if connector.status != "Faulted":
-            connector.status = "Unavailable" if connector.inoperative else "Available"
+        if connector.scheduled:
+            connector.inoperative, connector.scheduled = True, None
+        connector.error_code = "NoError"
+        connector.status = "Unavailable" if connector.inoperative else "Available"
 
 
 V16: Final = Dialect(

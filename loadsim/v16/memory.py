@@ -6,6 +6,7 @@ Thousands of idle charge points have one each: what only few ever need is None u
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from loadsim.charge_point.alarm import Alarm
@@ -59,6 +60,7 @@ class Memory:
         "security_log",
         "sending",
         "transactions",
+        "unannounced",
         "unsettled",
         "uploads",
     )
@@ -77,6 +79,7 @@ class Memory:
         self.transactions = 0  # begun so far, as the next two are
         self.remote_starts = 0
         self.reboots = 0
+        self.unannounced: Sequence[int] = ()  # connectors whose status is still to be said on this connection
         self.unsettled: set[Transaction] | None = None  # of which it is not yet known what has become
         self.late_starts: dict[str, StartMessage] | None = None  # by the id of a try that had no answer
         self.aligned: Alarm | None = None  # of the task that reports clock-aligned data

@@ -104,7 +104,7 @@ async def _send(charge_point: ChargePoint, outbox: Outbox, message: Message, *, 
     try:
         response = await charge_point.call(
             message.action,
-            message.request(),
+            message.request,
             due=due,
             tag_class=message.tag_class,
             expected=message.expected,

@@ -15,7 +15,6 @@ from loadsim.charge_point.alarm import Alarm
 from loadsim.charge_point.arrival import Arrival
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.charging import Charge
-from loadsim.v16.authorization import parent_of
 from loadsim.v16.authorizing import authorized_to_stop, card_accepted, remote_accepted
 from loadsim.v16.availability import free
 from loadsim.v16.configuration import flag, integer, items
@@ -50,6 +49,7 @@ class Session:
         "_limit_until",
         "_next_sample",
         "_stopped",
+        "_unlocked",
         "_unplugged",
         "alarm",
         "arrival",
@@ -75,6 +75,7 @@ class Session:
         self._stopped: Reason | None = None
         self._counted = False
         self._unplugged = False
+        self._unlocked = False
         self._energy_cap = math.inf
         self._leaves_at = math.inf
         self._advanced_at = 0.0
@@ -127,6 +128,11 @@ class Session:
             self._energy_cap = self.charge.delivered + integer(self.charge_point, "MaxEnergyOnInvalidId")
         self.alarm.ring()
 
+    def unlock(self) -> None:
+        """Unlock the cable, whatever state the session is in (section 5.18)."""
+        self._unlocked = True
+        self.interrupt("UnlockCommand")
+
     def unplug(self) -> None:
         """Pull the cable at the car (section 9.1.25: StopTransactionOnEVSideDisconnect)."""
         if self.transaction is None:
@@ -157,14 +163,16 @@ class Session:
         if arrival.remote and not came_by_app and not await self._wait_for_remote_start():
             return False
         if self.remote is not None:
-            accepted = await remote_accepted(charge_point, self.remote, self.connector.id)
+            decision = await remote_accepted(charge_point, self.remote, self.connector.id)
         else:
-            accepted = await card_accepted(charge_point, arrival.tag)
-        if self.interrupted or accepted is not None:
-            return self._count("interrupted" if accepted is None else accepted)
+            decision = await card_accepted(charge_point, arrival.tag)
+        if self.interrupted or decision.refused is not None:
+            return self._count(decision.refused or "interrupted")
         if self._leaves_at == math.inf and not await self._plug_in_late():
             return False
-        self._start()
+        if charge_point.over:
+            await trio.sleep_forever()  # too late for a transaction; the end of this task comes soon
+        self._start(decision.parent_id_tag)
         self._count("started")
         return True
 
@@ -173,8 +181,9 @@ class Session:
 
     async def _wait_for_remote_start(self) -> bool:
         """Wait until the CSMS starts a transaction, or the driver's patience is over."""
+        patience_ends = self.charge_point.context.clock.elapsed + self.arrival.plugged_in
         while self.remote is None and not self.interrupted:
-            if not await self._sleep_until(self._leaves_at):
+            if not await self._sleep_until(patience_ends):
                 return self._count("no_remote_start")
         return not self.interrupted or self._count("interrupted")
 
@@ -193,11 +202,10 @@ class Session:
         self._plug_in()
         return True
 
-    def _start(self) -> None:
+    def _start(self, parent: str | None) -> None:
         charge_point, connector, arrival, remote = self.charge_point, self.connector, self.arrival, self.remote
         id_tag = arrival.tag.id_tag if remote is None else remote.id_tag
         by_card = remote is None
-        parent = parent_of(charge_point, id_tag)
         self.transaction = begin_transaction(
             charge_point,
             connector,
@@ -321,15 +329,16 @@ class Session:
         """
         charge_point, connector = self.charge_point, self.connector
         unlocked = self._stopped == "EVDisconnected" and flag(charge_point, "UnlockConnectorOnEVSideDisconnect")
-        if unlocked or is_faulted(connector):
-            return
+        if unlocked or is_faulted(connector) or self._leaves_at == math.inf:
+            return  # no cable is in it
         at = charge_point.context.clock.elapsed + self._hurry
         if self._stopped is not None:
             set_status(charge_point, connector, "Finishing")
             if self._stopped not in ("Local", "UnlockCommand"):
                 at = max(at, self._leaves_at)
         while await self._sleep_until(at) and not is_faulted(connector):
-            pass
+            if self._unlocked:
+                at = min(at, charge_point.context.clock.elapsed + self._hurry)
 
     async def _sleep_until(self, at: float) -> bool:
         """Sleep until *at*, in seconds of the run; tell whether something ended the sleep."""

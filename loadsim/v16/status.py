@@ -11,21 +11,27 @@ import trio
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.outbox import Message
 from loadsim.link.link import CallFailed
+from loadsim.v16.authorization import conflicts, remember
 from loadsim.v16.configuration import integer
 from loadsim.v16.connectors import Connector, may_become
 from loadsim.v16.memory import connector_of, is_accepted, may_send_triggered, memory_of
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import StatusNotificationRequest
 from loadsim.v16.messages.formats import format_date_time
-from loadsim.v16.messages.types import ChargePointErrorCode, ChargePointStatus
+from loadsim.v16.messages.types import ChargePointErrorCode, ChargePointStatus, IdTagInfo
 from loadsim.v16.sending import outbox_of, put
 
 STATUS: Final = BY_NAME["StatusNotification"]
 
 
 async def announce_status(charge_point: ChargePoint, due: float) -> None:
-    """Say the current status of every connector once, and no history (errata 3.22; section 4.9)."""
-    await send_statuses(charge_point, range(charge_point.settings.connectors + 1), due, is_accepted)
+    """Say the current status of every connector once, and no history (errata 3.22; section 4.9).
+
+    One that changes before it is its turn is said once, as it is then.
+    """
+    left = list(range(charge_point.settings.connectors + 1))
+    memory_of(charge_point).unannounced = left  # from which those that were said are taken
+    await _send_statuses(charge_point, left, due, is_accepted)
 
 
 async def send_statuses(
@@ -35,7 +41,12 @@ async def send_statuses(
     allowed: Callable[[ChargePoint], bool] = may_send_triggered,
 ) -> None:
     """Send the status of *connectors*, all due at once; a failed one is counted, the next goes out all the same."""
-    left = list(connectors)
+    await _send_statuses(charge_point, list(connectors), due, allowed)
+
+
+async def _send_statuses(
+    charge_point: ChargePoint, left: list[int], due: float, allowed: Callable[[ChargePoint], bool]
+) -> None:
     try:
         while left:
             request = status_request(charge_point, left.pop(0))
@@ -102,6 +113,8 @@ def set_status(
         firmware.alarm.ring()  # it may wait for this
     if not is_accepted(charge_point) or charge_point.over:
         return
+    if connector.id in memory_of(charge_point).unannounced:
+        return  # it is about to be said all the same
     due = charge_point.context.clock.elapsed
     steady_for = integer(charge_point, "MinimumStatusDuration")
     if steady_for:
@@ -113,8 +126,14 @@ def set_status(
     put(charge_point, StatusMessage(connector, status_request(charge_point, connector.id), due))
 
 
-def report_list_conflict(charge_point: ChargePoint) -> None:
-    """Say that the CSMS and the local list disagree about a tag (section 3.5.3)."""
+def learn(charge_point: ChargePoint, id_tag: str, info: IdTagInfo) -> None:
+    """Take in what the CSMS says of a tag; a local list that says otherwise is reported (section 3.5.2)."""
+    if conflicts(charge_point, id_tag, info):
+        _report_list_conflict(charge_point)
+    remember(charge_point, id_tag, info)
+
+
+def _report_list_conflict(charge_point: ChargePoint) -> None:
     itself = connector_of(charge_point, 0)
     request = StatusNotificationRequest(
         connector_id=0,

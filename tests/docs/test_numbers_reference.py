@@ -12,7 +12,8 @@ from loadsim.metrics.catalogue import METRICS
 from loadsim.metrics.judge import MOST_BUSY_SECONDS, MOST_CPU, MOST_LATENESS
 from loadsim.metrics.snapshot import Example
 from loadsim.metrics.thresholds import AGGREGATES, parse
-from loadsim.output.csv_windows import GENERATOR_COLUMNS, WINDOW_COLUMNS
+from loadsim.metrics.transactions import FAULTS
+from loadsim.output.csv_windows import COMMAND_COLUMNS, GENERATOR_COLUMNS, SESSION_COLUMNS, WINDOW_COLUMNS
 from loadsim.output.summary import build_summary
 from loadsim.scenario.plan import EmbeddedCsms
 from loadsim.v16.central import Central
@@ -29,6 +30,8 @@ MAPS = {
     "connections.lost_by_code",
     "connections.refused",
     "embedded_csms",
+    "outbox.given_up",
+    "reboots",
     "stages",
     "stages.*.actions",
 }
@@ -48,6 +51,8 @@ def real_summary() -> Any:
             "connections.refused.http_401": 1,
             "connections.lost.1006": 1,
             "commands.Reset.received": 1,
+            "outbox.given_up.StartTransaction": 1,
+            "reboots.HardReset": 1,
         },
         health=builders.healthy(),
         final=True,
@@ -125,15 +130,19 @@ def test_every_key_of_calls_and_times_and_no_other_is_in_the_reference() -> None
 
 def test_every_column_and_no_other_is_in_the_reference() -> None:
     assert table("results.md", "windows") == list(WINDOW_COLUMNS)
+    assert table("results.md", "sessions") == list(SESSION_COLUMNS)
+    assert table("results.md", "commands") == list(COMMAND_COLUMNS)
     assert table("results.md", "generator") == list(GENERATOR_COLUMNS)
     assert table("results.md", "errors") == list(Example.__struct_fields__)
 
 
 def test_every_aggregate_of_thresholds_is_in_the_reference_and_the_examples_parse() -> None:
     text = read(REFERENCE / "thresholds.md")
-    found = {cell for row in rows(text) for cell in codes(row[0])}
+    calls = text.partition("<!-- table: calls -->")[2].partition("\n\n")[0]
+    found = {cell for row in rows(calls) for cell in codes(row[0])}
 
     assert found - {"p1", "p99.99"} == set(AGGREGATES)
+    assert table("thresholds.md", "transactions") == list(FAULTS)
     assert all(parse(example) for row in rows(text) for example in codes(row[3]))
 
 

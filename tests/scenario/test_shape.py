@@ -193,6 +193,14 @@ def test_thresholds_name_what_exists(tmp_path: Path) -> None:
     ]
 
 
+def test_a_check_of_transactions_is_of_no_action_and_no_stage(tmp_path: Path) -> None:
+    text = HEAD + FLEETS + STAGES + "thresholds:\n  - transactions lost == 0\n  - transactions orphaned == 0\n"
+
+    assert messages_in(tmp_path, text + "  - transactions lost == 0 during stage-1\n") == [
+        "10:5 thresholds[2]: transactions are counted over the whole run; expected the end after '0', got 'during'"
+    ]
+
+
 @pytest.mark.parametrize("value", ["null", "[]", "{}", "5", "-1.5", "true", "''", "x", "[[]]", "{x: 1}", ".inf"])
 @pytest.mark.parametrize("key", ["version", "name", "csms", "id_tags", "fleets", "stages", "thresholds", "outputs"])
 def test_no_words_of_the_library_reach_the_user(tmp_path: Path, key: str, value: str) -> None:

@@ -14,10 +14,10 @@ from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.settings import Arrivals
 from loadsim.charge_point.tags import DrawnTag
 from loadsim.link.link import CallFailed
-from loadsim.v16.authorization import remember
 from loadsim.v16.memory import is_accepted
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import AuthorizeRequest, AuthorizeResponse
+from loadsim.v16.status import learn
 
 _LEFT_AT_A_TIME: Final = 500
 AUTHORIZE: Final = BY_NAME["Authorize"]
@@ -39,7 +39,7 @@ async def authorize(charge_point: ChargePoint) -> None:
             in_hand = True
             with suppress(CallFailed):
                 response = await send_authorize(charge_point, drawn, due)
-                remember(charge_point, drawn.id_tag, response.id_tag_info)
+                learn(charge_point, drawn.id_tag, response.id_tag_info)
             due, drawn = next(arrivals), tags.draw(tag_draws)
             in_hand = False
     finally:

@@ -15,7 +15,6 @@ from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.outbox import Message
 from loadsim.ocpp import frame
 from loadsim.ocpp.action import InvalidPayload
-from loadsim.v16.authorization import remember
 from loadsim.v16.connectors import Connector, Transaction
 from loadsim.v16.memory import memory_of
 from loadsim.v16.messages import BY_NAME
@@ -30,6 +29,7 @@ from loadsim.v16.messages.core import (
 from loadsim.v16.messages.formats import format_date_time
 from loadsim.v16.messages.types import MeterValue, Reason, TransactionMeterValue
 from loadsim.v16.sending import outbox_of, put
+from loadsim.v16.status import learn
 
 NEVER_NUMBERED: Final = -1
 """The transactionId of a transaction whose StartTransaction was given up (errata 3.18)."""
@@ -93,7 +93,7 @@ class StartMessage(Message):
         self._compare(self.late_id, response.transaction_id)
         transaction.id = response.transaction_id
         info = response.id_tag_info
-        remember(self._charge_point, transaction.id_tag, info)
+        learn(self._charge_point, transaction.id_tag, info)
         if info.parent_id_tag is not UNSET:
             transaction.parent_id_tag = info.parent_id_tag
         if info.status != "Accepted" and transaction.session is not None:
@@ -193,7 +193,7 @@ class StopMessage(Message):
         """Close the transaction's books."""
         charge_point, transaction = self._charge_point, self.transaction
         if response.id_tag_info is not UNSET and self._id_tag is not None:
-            remember(charge_point, self._id_tag, response.id_tag_info)
+            learn(charge_point, self._id_tag, response.id_tag_info)
         if transaction.lost:
             return  # its Start was given up: the CSMS does not know what this stops
         assert transaction.meter_stop is not None

@@ -76,8 +76,8 @@ def unlock_connector(charge_point: ChargePoint, request: UnlockConnectorRequest)
     if not 1 <= request.connector_id <= charge_point.settings.connectors:
         return Reply(UnlockConnectorResponse(status="NotSupported"))
     connector = memory_of(charge_point).connectors.get(request.connector_id)
-    if connector is not None and connector.transaction is not None:
-        connector.interrupt("UnlockCommand")
+    if connector is not None and connector.session is not None:
+        connector.session.unlock()
     return Reply(UnlockConnectorResponse(status="Unlocked"))
 
 

@@ -44,6 +44,8 @@ class Fleet:
         self._context = context
         self._members = list(shard_members(plan, shard, workers))
         self._tags = {fleet.name: tag_pool(plan, fleet.tags) for fleet in plan.fleets}
+        for fleet in plan.fleets:
+            DIALECTS["1.6"].prepare(fleet.settings)
         self._charge_points: dict[int, ChargePoint] = {}
         self._shard, self._workers = shard, workers
         self._ended_early = False

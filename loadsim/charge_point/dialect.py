@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from loadsim.charge_point.arrival import Arrival
+from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.ocpp.action import Action
 
 if TYPE_CHECKING:
@@ -55,5 +56,7 @@ class Dialect:
     """Tidies up after a charge point that the plan has taken offline, connected or not."""
     settle: Callable[[ChargePoint], None] = lambda charge_point: None
     """Accounts for what is left when the charge point will never be online again."""
+    prepare: Callable[[ChargePointSettings], None] = lambda settings: None
+    """Imports what charge points with these settings need, before anything is measured."""
     late: Callable[[ChargePoint, str], None] = lambda charge_point, text: None
     """Takes in the text of an answer that came after its call had ended."""

@@ -17,7 +17,7 @@ from loadsim.v16.messages import BY_NAME
 from loadsim.v16.meter_values import clock_aligned_changed
 from loadsim.v16.reservations import resume_reservations
 from loadsim.v16.reset import stop_all
-from loadsim.v16.security import report_security_event
+from loadsim.v16.security import prepare_security, report_security_event
 from loadsim.v16.sending import resume_sending, send_last_words
 from loadsim.v16.status import announce_status
 from loadsim.v16.transactions import settle, take_late_answer
@@ -88,5 +88,6 @@ V16: Final = Dialect(
     leaving=leaving,
     gone=gone,
     settle=settle,
+    prepare=prepare_security,
     late=take_late_answer,
 )

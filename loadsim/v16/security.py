@@ -5,6 +5,8 @@ All of it is there only where the fleet has the Security profile.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from collections import deque
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec import UNSET
 
 from loadsim.charge_point.charge_point import ChargePoint
-from loadsim.charge_point.settings import SECURITY_PROFILE
+from loadsim.charge_point.settings import SECURITY_PROFILE, ChargePointSettings
 from loadsim.v16.configuration import text
 from loadsim.v16.memory import may_send_triggered, memory_of
 from loadsim.v16.messages import BY_NAME
@@ -96,6 +98,13 @@ def security_log(charge_point: ChargePoint, since: datetime | None, until: datet
 
 
 # Certificates.
+
+
+def prepare_security(settings: ChargePointSettings) -> None:
+    """Import what certificates need: in the middle of a run it would hold up the loop that measures."""
+    if SECURITY_PROFILE in settings.profiles:
+        with contextlib.suppress(ImportError):
+            importlib.import_module("loadsim.v16.certificates")
 
 
 def certificates_of(charge_point: ChargePoint) -> Certificates | None:

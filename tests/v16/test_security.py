@@ -333,10 +333,19 @@ async def test_without_cryptography_nothing_is_accepted_that_needs_it(
         assert await trigger(w, "Heartbeat") == "Accepted"
 
 
-def test_a_worker_does_not_import_cryptography_before_it_is_needed() -> None:
-    code = "import sys, loadsim.workers.shard_worker; sys.exit('cryptography' in sys.modules)"
+@pytest.mark.parametrize(("profiles", "imported"), [(STANDARD_PROFILES, False), (PROFILES, True)])
+def test_cryptography_is_imported_before_the_run_and_only_where_it_is_needed(
+    profiles: tuple[str, ...], imported: bool
+) -> None:
+    code = (
+        "import sys, loadsim.workers.shard_worker\n"
+        "from loadsim.dialects import DIALECTS\n"
+        "from loadsim.charge_point.settings import ChargePointSettings\n"
+        f"DIALECTS['1.6'].prepare(ChargePointSettings(profiles={profiles!r}))\n"
+        "sys.exit('cryptography' in sys.modules)"
+    )
 
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == imported
 
 
 # Signed firmware.

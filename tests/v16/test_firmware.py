@@ -467,3 +467,21 @@ async def order(w: World, event: str) -> None:
     }
     with trio.move_on_after(30):  # the connection may go before the answer comes
         await w.csms.latest.order(*payloads[event])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0, 60), st.booleans(), st.sampled_from([0.0, 3.0, 40.0]))
+def test_the_books_close_whenever_the_run_ends(at: float, offline: bool, delay: float) -> None:
+    async def happen() -> None:
+        slow = Answer(payload={}, delay=delay)
+        async with world(**PUNCTUAL, FirmwareStatusNotification=slow, DiagnosticsStatusNotification=slow) as w:
+            await online(w, connectors=2)
+            await update(w)
+            await w.csms.latest.order("GetDiagnostics", {"location": "ftp://logs.test.example/"})
+            await trio.sleep(at / 2)
+            if offline:
+                w.csms.refuse = lambda identity: "refused"
+                await w.csms.latest.drop()
+            await trio.sleep(at / 2)
+
+    in_virtual_time(happen)

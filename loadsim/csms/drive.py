@@ -262,12 +262,13 @@ class Drive:
         if point is None:
             planned.no_target += 1
             return
-        transactions = point.transactions
+        connectors, transactions = point.connectors, point.transactions
         if connector is not None:
+            connectors = {number: status for number, status in connectors.items() if number == connector}
             transactions = {number: each for number, each in transactions.items() if each == connector}
         sight = Sight(
             identity=identity,
-            connectors=point.connectors,
+            connectors=connectors,
             transactions=transactions,
             reservation=point.reservation,
             connector=connector,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from loadsim.csms.roster import Field
 
 _MARKED: Final = frozenset({"RemoteStartTransaction", "RemoteStopTransaction"})
+MOST_LOOKED_AT: Final = 1000
+"""Connectors and transactions of a charge point that are looked at; it could make up as many as it likes."""
 
 
 class Runs(Protocol):
@@ -53,18 +56,19 @@ class Point:
     @property
     def connectors(self) -> dict[int, str]:
         """The connectors, without those that are asked already, with their statuses."""
-        busy = self.asked.union(each.connector for each in self.known.open_transactions.values())
+        transactions = islice(self.known.open_transactions.values(), MOST_LOOKED_AT)
+        busy = self.asked.union(each.connector for each in transactions)
         return {
             number: "Charging" if number in busy and status in ("Preparing", "Available") else status
-            for number, status in self.known.connector_status.items()
+            for number, status in islice(self.known.connector_status.items(), MOST_LOOKED_AT)
             if number > 0
         }
 
     @property
     def transactions(self) -> dict[int, int]:
         """The transactions that nobody stops yet, with their connectors."""
-        open_ones = self.known.open_transactions
-        return {number: each.connector for number, each in open_ones.items() if number not in self.stopping}
+        open_ones = islice(self.known.open_transactions.items(), MOST_LOOKED_AT)
+        return {number: each.connector for number, each in open_ones if number not in self.stopping}
 
 
 class Points:

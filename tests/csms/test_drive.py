@@ -422,6 +422,15 @@ async def test_a_call_that_follows_a_charging_is_about_its_transaction(autojump_
     assert stage.payloads == [{"connectorId": 2, "csChargingProfiles": {**profile, "transactionId": 22}}]
 
 
+async def test_what_follows_a_status_is_about_that_connector_or_about_none(autojump_clock: MockClock) -> None:
+    async with playing(Stage(planned("RemoteStartTransaction", on="Finishing")), 5) as stage:
+        stage.boots("CP1")
+        stage.reports("CP1", 2, "Available")
+        stage.reports("CP1", 1, "Finishing")
+
+    assert stage.numbers() == {"due": 1, "no_target": 1}
+
+
 # What is in them.
 
 

@@ -17,7 +17,7 @@ import msgspec
 import trio
 
 from loadsim.csms.calling import CALL_TIMEOUT, Answered, Outcome
-from loadsim.csms.http import HttpError, Request, Response, serve_http
+from loadsim.csms.http_server import HttpError, Request, Response, serve_http
 from loadsim.csms.sockets import listen, url_of
 from loadsim.errors import UsageError
 from loadsim.ocpp.action import InvalidPayload

@@ -2,91 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import h11
 import pytest
 import trio
 
-from loadsim.csms import http as http_module
 from loadsim.csms.control import is_loopback, parse_place, serve_control
 from loadsim.csms.options import ServerOptions
-from loadsim.csms.server import Server
 from loadsim.csms.standalone import serve_until
 from loadsim.errors import UsageError
+from tests.csms.operating import CALLS, RESET, Operator, operating
 from tests.csms.peer import Peer, connected, running
 
 pytestmark = pytest.mark.network
-
-RESET = {"action": "Reset", "payload": {"type": "Soft"}}
-CALLS = "/charge-points/CP1/calls"
-
-
-class Operator:
-    """A client of the endpoint."""
-
-    def __init__(self, url: str) -> None:
-        host, _, port = url.removeprefix("http://").rpartition(":")
-        self.host, self.port = host.strip("[]"), int(port)
-
-    async def ask(
-        self, method: str, target: str, body: Any = None, *, raw: bytes | None = None, **headers: str | None
-    ) -> tuple[int, Any]:
-        """Send a request; return its status and the content of its response. A header of None is left out."""
-        content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
-        sent: dict[str, str | None] = {
-            "Host": f"127.0.0.1:{self.port}",
-            "Content-Length": str(len(content)),
-            "Content-Type": "application/json",
-            **{name.replace("_", "-"): value for name, value in headers.items()},
-        }
-        lines = [
-            f"{method} {target} HTTP/1.1",
-            *(f"{name}: {value}" for name, value in sent.items() if value),
-            "",
-            "",
-        ]
-        return self.read(method, await self.say("\r\n".join(lines).encode() + content))
-
-    async def dial(self) -> trio.SocketStream:
-        return await trio.open_tcp_stream(self.host, self.port)
-
-    async def say(self, data: bytes) -> bytes:
-        """Send bytes, hang up, and return all that comes."""
-        async with await self.dial() as stream:
-            with suppress(trio.BrokenResourceError):
-                await stream.send_all(data)
-                await stream.send_eof()
-            received = b""
-            with suppress(trio.BrokenResourceError):
-                async for part in stream:
-                    received += part
-            return received
-
-    def read(self, method: str, data: bytes) -> tuple[int, Any]:
-        client = h11.Connection(h11.CLIENT)
-        client.send(h11.Request(method=method, target="/", headers=[("Host", "x")]))
-        client.send(h11.EndOfMessage())
-        client.receive_data(data)
-        client.receive_data(b"")
-        response, body = client.next_event(), b""
-        assert isinstance(response, h11.Response), data
-        while isinstance(event := client.next_event(), h11.Data):
-            body += event.data
-        assert isinstance(event, h11.EndOfMessage)
-        return response.status_code, json.loads(body) if body else None
-
-
-@asynccontextmanager
-async def operating(server: Server, place: str = "127.0.0.1:0", token: str | None = None) -> AsyncIterator[Operator]:
-    async with trio.open_nursery() as nursery:
-        url = await nursery.start(serve_control, place, token, server)
-        yield Operator(url)
-        nursery.cancel_scope.cancel()
 
 
 async def answers(peer: Peer, text: str) -> Any:
@@ -301,80 +229,6 @@ async def test_a_port_in_use_is_said_clearly() -> None:
     async with running() as server, operating(server) as operator:
         with pytest.raises(UsageError, match="cannot listen on"):
             await serve_control(f"127.0.0.1:{operator.port}", None, server)
-
-
-# Hostile clients.
-
-HEAD = b"GET /record HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-HOSTILE = {
-    "garbage": (b"\x00\xff" * 1000, 400),
-    "no version": (b"GET /record\r\n\r\n", 400),
-    "an endless head": (HEAD + b"X: " + b"x" * 100_000, 431),
-    "no host": (b"GET /record HTTP/1.1\r\n\r\n", 400),
-    "two lengths": (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx", 400),
-    "a negative length": (HEAD + b"Content-Length: -1\r\n\r\n", 400),
-    "an odd encoding": (HEAD + b"Transfer-Encoding: gzip\r\n\r\n", 501),
-    "a bad chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
-    "a big body": (HEAD + b"Content-Length: 999999999\r\n\r\n" + b"x" * 300_000, 413),
-    "an endless chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffffff\r\n" + b"x" * 300_000, 413),
-    "an upgrade": (HEAD + b"Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 200),
-    "a tunnel": (b"CONNECT evil:80 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 404),
-    "http 2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 403),
-}
-
-
-@pytest.mark.parametrize("attack", HOSTILE)
-async def test_a_hostile_client_gets_an_answer_and_takes_nobody_along(attack: str) -> None:
-    data, status = HOSTILE[attack]
-    async with running() as server, connected(server, boot=True) as peer, operating(server) as operator:
-        found = operator.read("GET", await operator.say(data))
-        assert await peer.ask("Heartbeat", {})
-        assert (await operator.ask("GET", "/record"))[0] == 200
-
-    assert found[0] == status
-
-
-@pytest.mark.parametrize("data", [b"", b"GET", HEAD, HEAD + b"Content-Length: 9\r\n\r\nx"])
-async def test_a_client_that_leaves_within_its_request_is_nobody_s_trouble(data: bytes) -> None:
-    async with running() as server, operating(server) as operator:
-        async with await operator.dial() as stream:
-            await stream.send_all(data) if data else None
-            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        assert (await operator.ask("GET", "/record"))[0] == 200
-
-
-async def test_a_client_that_says_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_module, "READ_TIMEOUT", 0.1)
-    async with running() as server, operating(server) as operator, await operator.dial() as stream:
-        await stream.send_all(HEAD)
-        assert await stream.receive_some() == b""
-
-
-async def test_a_crowd_of_silent_clients_keeps_nobody_out_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_module, "READ_TIMEOUT", 0.2)
-    monkeypatch.setattr(http_module, "LINGER", 0.1)
-    async with running() as server, operating(server) as operator:
-        crowd = [await operator.dial() for _ in range(http_module.MOST_CLIENTS + 5)]
-        assert (await operator.ask("GET", "/record"))[0] == 200
-        for stream in crowd:
-            await stream.aclose()
-
-
-async def test_requests_follow_one_another_on_a_connection() -> None:
-    async with running() as server, operating(server) as operator:
-        said = await operator.say((HEAD + b"\r\n") * 3)
-
-    assert said.count(b"HTTP/1.1 200 OK") == 3
-
-
-async def test_a_client_that_waits_for_leave_to_send_its_body_gets_it() -> None:
-    body = json.dumps(RESET).encode()
-    head = f"POST {CALLS} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
-    async with running() as server, operating(server) as operator, await operator.dial() as stream:
-        await stream.send_all(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body))
-        assert (await stream.receive_some()).startswith(b"HTTP/1.1 100 ")
-        await stream.send_all(body)
-        assert (await stream.receive_some()).startswith(b"HTTP/1.1 404 ")
 
 
 # As a part of the embedded CSMS.

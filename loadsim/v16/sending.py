@@ -60,7 +60,7 @@ def can_send(charge_point: ChargePoint) -> bool:
 async def send_all(charge_point: ChargePoint, alarm: Alarm, *, last_words: bool = False) -> None:
     """Send all that is in the outbox, also what is added meanwhile, as long as the connection holds.
 
-    *alarm* ends its waits. *last_words* go out although the charge point stops; they are tried once.
+    *alarm* ends its waits. *last_words* go out although the charge point stops, and nothing is waited for.
     """
     outbox, clock = outbox_of(charge_point), charge_point.context.clock
     while outbox and can_send(charge_point) and (last_words or not charge_point.over):
@@ -69,7 +69,7 @@ async def send_all(charge_point: ChargePoint, alarm: Alarm, *, last_words: bool 
             if not await _send(charge_point, outbox, message, last_words=last_words):
                 break
         elif last_words:
-            return
+            break
         else:
             await alarm.sleep_until(clock.trio_time(outbox.next_at()))
     for message in outbox.drop_others():
@@ -77,7 +77,10 @@ async def send_all(charge_point: ChargePoint, alarm: Alarm, *, last_words: bool 
 
 
 async def send_last_words(charge_point: ChargePoint) -> None:
-    """Send what is in the outbox although the charge point stops; each message once."""
+    """Send what is in the outbox although the charge point stops.
+
+    At the end of the run each message is tried once, else what fails stays for the next time it is online.
+    """
     memory = memory_of(charge_point)
     while memory.sending is not None:  # it may be in the middle of one
         memory.sending.ring()
@@ -116,10 +119,13 @@ async def _send(charge_point: ChargePoint, outbox: Outbox, message: Message, *, 
         return False  # it stays where it is
     except CallFailed as failed:
         message.unanswered(failed.message_id)
-        if failed.cause == "open_at_end" or last_words:
-            outbox.remove(message)  # counted as what it is; there is no time to try again
-        elif failed.cause != "connection_lost" or not (message.kept or message.lasting):
+        if failed.cause == "open_at_end":
+            outbox.remove(message)  # counted as what it is
+            return False
+        if failed.cause != "connection_lost" or not (message.kept or message.lasting):
             attempts = integer(charge_point, "TransactionMessageAttempts")
+            if last_words and context.ended_at is not None:
+                attempts = 1  # there is no time to try again
             interval = integer(charge_point, "TransactionMessageRetryInterval")
             if outbox.failed(message, context.clock.elapsed, attempts=attempts, interval=interval) and message.kept:
                 context.recorder.counters[f"outbox.given_up.{message.action.name}"] += 1

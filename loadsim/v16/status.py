@@ -71,13 +71,17 @@ def status_request(charge_point: ChargePoint, connector_id: int) -> StatusNotifi
 class StatusMessage(Message):
     """A change of *connector*'s status that is to be said."""
 
-    __slots__ = ("_request", "connector")
+    __slots__ = ("_request", "before", "connector")
 
     action = STATUS
 
-    def __init__(self, connector: Connector, request: StatusNotificationRequest, due: float) -> None:
+    def __init__(
+        self, connector: Connector, request: StatusNotificationRequest, due: float, before: tuple[str, str] | None = None
+    ) -> None:
         super().__init__(due, ready=due)
         self.connector = connector
+        self.before = before
+        """The status and the error code that were said before."""
         self._request = request
 
     def request(self) -> StatusNotificationRequest:
@@ -93,8 +97,8 @@ def set_status(
 ) -> None:
     """Change a connector's status and have it said; nothing happens where it is that already.
 
-    A status that lasts shorter than MinimumStatusDuration is not said (section 4.9). Nor is one that changes
-    before the boot was accepted, for after it all are said.
+    A status that lasts shorter than MinimumStatusDuration is not said (section 4.9), nor is the one before it said
+    again where that comes back. Nor is one that changes before the boot was accepted, for after it all are said.
 
     Raises:
         RuntimeError: the specification's table knows no such change, or a fault has no error code.
@@ -107,6 +111,7 @@ def set_status(
         raise RuntimeError(f"connector {connector.id} cannot go from {connector.status} to {status}")
     if status == "Available":
         charge_point.context.connectors_freed += 1
+    before: tuple[str, str] = connector.status, connector.error_code
     connector.status = status
     connector.error_code = error_code
     if (firmware := memory_of(charge_point).firmware) is not None:
@@ -119,11 +124,14 @@ def set_status(
     steady_for = integer(charge_point, "MinimumStatusDuration")
     if steady_for:
         due += steady_for
-        outbox = outbox_of(charge_point)
+        outbox, now = outbox_of(charge_point), charge_point.context.clock.elapsed
         for message in list(outbox.others):
-            if isinstance(message, StatusMessage) and message.connector is connector:
+            if isinstance(message, StatusMessage) and message.connector is connector and message.ready > now:
                 outbox.remove(message)  # it did not last
-    put(charge_point, StatusMessage(connector, status_request(charge_point, connector.id), due))
+                before = message.before or before
+        if before == (status, error_code):
+            return
+    put(charge_point, StatusMessage(connector, status_request(charge_point, connector.id), due, before))
 
 
 def learn(charge_point: ChargePoint, id_tag: str, info: IdTagInfo) -> None:

@@ -1,4 +1,4 @@
-"""A driver who comes to charge: who it is, how the session starts, how long and how much; drawn by the seed (pure)."""
+"""A driver who comes to charge: who it is, how it starts, how long and how much; drawn by the seed (pure)."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import trio
 from loadsim.charge_point.calls import send_call
 from loadsim.charge_point.context import Context
 from loadsim.charge_point.settings import ChargePointSettings
+from loadsim.charge_point.turn import Turn
 from loadsim.link.link import CallFailed, Link
 from loadsim.metrics.calls import CallSeries
 from loadsim.ocpp.action import Action
@@ -34,7 +35,7 @@ class Caller:
         self.stopped_at: float | None = None
         """When `stop` was called, in seconds of the run: what falls due later is not due."""
         self._linked_at_stop = False
-        self._turn = trio.Lock()
+        self._turn = Turn()
 
     @property
     def stopping(self) -> bool:
@@ -93,11 +94,7 @@ class Caller:
         series = context.recorder.series(context.stage_at(due), action.name, tag_class)
         series.planned += not kept
         try:
-            if self._turn.locked():
-                await self._turn.acquire()
-            else:  # mostly; without the checkpoint that would cost a pass through the scheduler
-                await trio.lowlevel.checkpoint_if_cancelled()
-                self._turn.acquire_nowait()
+            await self._turn.take()
             if self.over_at is not None and not last_words:
                 self._turn.release()
                 await self._never(kept)

@@ -252,7 +252,7 @@ class ChargePoint(Caller):
             return
         abrupt = self._rebooting is not None and self._rebooting[1]
         if link.lost is None and not abrupt:
-            await self._turn.acquire()  # the open call, of whichever behaviour, has its answer first
+            await self._turn.take()  # the open call, of whichever behaviour, has its answer first
             self._turn.release()
             await self._say_last_words()
         self.link = None
@@ -330,6 +330,7 @@ class ChargePoint(Caller):
         """Say that the socket is open and the boot accepted."""
         self._online_since = self.context.clock.elapsed
         self._enter("online")
+        self.context.connectors_freed += 1  # those of a charge point that was away can be found again
         self.context.most_online = max(self.context.most_online, self.context.states["online"])
 
     def _enter(self, state: State) -> None:

@@ -94,7 +94,7 @@ class Context:
         self.charging = 0
         """Transactions that are in progress."""
         self.open_transactions: list[int] = []
-        """Ids of the transactions that were open at the end, of charge points that are accounted for."""
+        """The CSMS's ids of the transactions that charge points still know at their end."""
         self.connectors_freed = 0
         """How often a connector has become available: what tells that a search for a free one may succeed."""
         self.open_calls = 0

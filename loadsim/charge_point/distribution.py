@@ -1,4 +1,4 @@
-"""Durations and energies that differ from one charging session to the next: drawn by one uniform number each (pure)."""
+"""Durations and energies that differ from one session to the next: drawn by one uniform number each (pure)."""
 
 from __future__ import annotations
 

@@ -48,13 +48,13 @@ class Message(ABC):
         """Tell whether *response* is the one that the scenario expects."""
         return True
 
-    def delivered(self, response: Any) -> None:
+    def delivered(self, response: Any) -> None:  # noqa: B027 - most kinds of message have nothing to do
         """Take in the answer."""
 
-    def unanswered(self, message_id: str) -> None:
+    def unanswered(self, message_id: str) -> None:  # noqa: B027 - most kinds of message have nothing to do
         """Take in that a try under *message_id* has ended without an answer; one may come late."""
 
-    def given_up(self) -> None:
+    def given_up(self) -> None:  # noqa: B027 - most kinds of message have nothing to do
         """Take in that it will never be delivered."""
 
 

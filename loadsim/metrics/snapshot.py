@@ -37,7 +37,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What happened in worker *shard* since its last snapshot; *elapsed* is its end, in seconds of the run.
 
     *gauges* hold the state at *elapsed*. *final* is the worker's last word: its books are closed, and
-    *open_transactions* are the CSMS's ids of those that its charge points left open.
+    *open_transactions* are the CSMS's ids of those that its charge points still know.
     """
 
     shard: int

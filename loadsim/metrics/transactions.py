@@ -44,10 +44,14 @@ def transaction_faults(
         doubled_at_csms: ids beyond the first that it gave one start. A charge point sees both ids only where the
             first answer came late, and not lost, so that the larger number is the right one.
     """
-    counters = totals.counters
+    counters, orphaned = totals.counters, None
+    if open_at_csms is not None:
+        # A transaction whose number has not come yet is known all the same: it is no orphan.
+        unknown = len(set(open_at_csms) - totals.open_transactions)
+        orphaned = max(0, unknown - counters["transactions.unnumbered"])
     return TransactionFaults(
         begun=counters["transactions.begun"],
         lost=counters["transactions.lost"],
         doubled=max(counters["transactions.doubled"], doubled_at_csms or 0),
-        orphaned=None if open_at_csms is None else len(set(open_at_csms) - totals.open_transactions),
+        orphaned=orphaned,
     )

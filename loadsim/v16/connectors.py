@@ -57,7 +57,8 @@ class Transaction:
     """A transaction as the charge point knows it; it is over for good when `settled`.
 
     *number* is its own among the charge point's, *id* the CSMS's: None until StartTransaction was answered, -1
-    if it never was. *began* is in seconds of the run, *started* the same moment by the charge point's clock.
+    if it never was. *tried*: a StartTransaction was sent and not answered, so that the CSMS may know it. *started*
+    is by the charge point's clock, *remote_at* in seconds of the run.
     """
 
     __slots__ = (
@@ -75,6 +76,7 @@ class Transaction:
         "session",
         "started",
         "tag_class",
+        "tried",
     )
 
     def __init__(self, connector_id: int, id_tag: str, meter_start: int, started: datetime) -> None:
@@ -92,6 +94,7 @@ class Transaction:
         self.data: list[TransactionMeterValue] | None = None
         self.ended = False
         self.lost = False
+        self.tried = False
 
 
 class RemoteStart:

@@ -102,6 +102,7 @@ class StartMessage(Message):
     def unanswered(self, message_id: str) -> None:
         """Remember under which id an answer may come late: it tells whether the CSMS made two transactions of one."""
         memory = memory_of(self._charge_point)
+        self.transaction.tried = True
         if message_id:
             if memory.late_starts is None:
                 memory.late_starts = {}
@@ -305,8 +306,10 @@ def settle(charge_point: ChargePoint) -> None:
         memory.outbox = None
     for transaction in memory.unsettled or ():
         counters["transactions.undelivered" if transaction.ended else "transactions.open"] += 1
-        if not transaction.ended and transaction.id is not None:
+        if transaction.id is not None:
             charge_point.context.open_transactions.append(transaction.id)
+        elif transaction.tried:
+            counters["transactions.unnumbered"] += 1
     memory.unsettled = None
 
 

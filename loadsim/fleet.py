@@ -84,7 +84,7 @@ class Fleet:
 
     @property
     def open_transactions(self) -> list[int]:
-        """Ids of the transactions that charge points left open; known once they are accounted for."""
+        """The CSMS's ids of the transactions that charge points still know; there once they are accounted for."""
         return self._context.open_transactions
 
     def end(self) -> None:
@@ -242,11 +242,20 @@ class Fleet:
 
     async def _leave_in_good_order(self, graceful_stop: float) -> None:
         """Have the open transactions stopped: the run is ended by somebody who will look at the CSMS next."""
-        with trio.move_on_after(graceful_stop):
-            async with trio.open_nursery() as nursery:
-                for charge_point in list(self._charge_points.values()):
-                    if charge_point.dialect.leaving is not None:
-                        nursery.start_soon(charge_point.dialect.leaving, charge_point)
+        async with trio.open_nursery() as watch:
+            watch.start_soon(self._give_up_after, graceful_stop)
+            with trio.move_on_after(graceful_stop):
+                async with trio.open_nursery() as nursery:
+                    for charge_point in list(self._charge_points.values()):
+                        if charge_point.dialect.leaving is not None:
+                            nursery.start_soon(charge_point.dialect.leaving, charge_point)
+            watch.cancel_scope.cancel()
+
+    async def _give_up_after(self, seconds: float) -> None:
+        """Give up the calls that are open then: cancelling who waits for one does not end it."""
+        await trio.sleep(seconds)
+        for charge_point in list(self._charge_points.values()):
+            charge_point.give_up()
 
 
 def first_numbers(plan: Plan) -> Iterator[tuple[int, FleetPlan]]:

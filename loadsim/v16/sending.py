@@ -65,6 +65,8 @@ async def send_all(charge_point: ChargePoint, alarm: Alarm, *, last_words: bool 
     outbox, clock = outbox_of(charge_point), charge_point.context.clock
     while outbox and can_send(charge_point) and (last_words or not charge_point.over):
         message = outbox.next(clock.elapsed)
+        if message is None and last_words and charge_point.context.ended_at is not None and outbox.kept:
+            message = outbox.kept[0]  # its next try would come too late
         if message is not None:
             if not await _send(charge_point, outbox, message, last_words=last_words):
                 break

@@ -21,13 +21,20 @@ _POLL: Final = 0.05
 
 
 def reset(charge_point: ChargePoint, request: ResetRequest) -> Reply:
-    """Reset (section 5.14): softly with the stops sent before, hard with the stops sent after the boot."""
+    """Reset (section 5.14): softly with the stops sent before, hard with the stops sent after the boot.
+
+    The answer goes first: what hangs up begins only when it is out.
+    """
     if charge_point.over or not is_answering(charge_point):
         return Reply(ResetResponse(status="Rejected"))
     hard = request.type == "Hard"
     report_security_event(charge_point, "ResetOrReboot", f"{request.type} reset by the central system")
+    return Reply(ResetResponse(status="Accepted"), partial(_begin, hard=hard))
+
+
+async def _begin(charge_point: ChargePoint, *, hard: bool) -> None:
     charge_point.spawn(partial(reboot, charge_point, "HardReset" if hard else "SoftReset", abrupt=hard))
-    return Reply(ResetResponse(status="Accepted"))
+    await trio.lowlevel.checkpoint()
 
 
 async def reboot(

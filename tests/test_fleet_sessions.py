@@ -242,3 +242,14 @@ def test_the_books_of_sessions_close_whatever_happens_to_a_fleet(
     in_virtual_time(
         lambda: run_sessions(plan, graceful_stop=graceful_stop, shard=shard, workers=2, meanwhile=meanwhile)
     )
+
+
+async def test_a_driver_whose_authorization_is_open_at_the_end_is_neither_refused_nor_accepted(
+    autojump_clock: MockClock,
+) -> None:
+    run = await run_sessions(plan_of(stages_of((60, 12, 0.3)), call_timeout=80.0), scripts={"Authorize": [SILENCE]})
+
+    assert outcomes(run).keys() == {"preparing", "no_free_connector"}
+    numbers = run.numbers("Authorize")
+    assert numbers.open_at_end + numbers.timeout == outcomes(run)["preparing"] > 5
+    assert numbers.open_at_end > 0

@@ -113,15 +113,17 @@ class Connector:
 
     *register* is its energy meter in watt-hours, which never falls. *inoperative* was asked for by the CSMS and
     outlives reboots; *scheduled* is an availability that waits for the transaction's end. *held* means that
-    firmware waits to be installed, or is.
+    firmware waits to be installed, or is. *sampled* and *aligned* are the readings of the last sample of either kind.
     """
 
     __slots__ = (
+        "aligned",
         "error_code",
         "held",
         "id",
         "inoperative",
         "register",
+        "sampled",
         "scheduled",
         "session",
         "status",
@@ -131,6 +133,8 @@ class Connector:
     def __init__(self, connector_id: int, register: float) -> None:
         self.id = connector_id
         self.register = register
+        self.sampled = 0
+        self.aligned: int | None = None
         self.status: ChargePointStatus = "Available"
         self.error_code: ChargePointErrorCode = "NoError"
         self.inoperative = False

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from loadsim.charge_point.alarm import Alarm
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.v16.configuration import integer, items
-from loadsim.v16.connectors import VOLTAGE, Transaction
+from loadsim.v16.connectors import VOLTAGE, Connector, Transaction
 from loadsim.v16.memory import connector_of, is_accepted, memory_of
 from loadsim.v16.messages.formats import format_date_time
 from loadsim.v16.messages.types import (
@@ -38,13 +38,13 @@ _DAY: Final = 86_400
 
 
 class Reading(NamedTuple):
-    """What a meter shows: watt-hours in all and since the transaction's begin, watts taken and offered.
+    """What a meter shows: watt-hours in all and since the last sample of its kind, watts taken and offered.
 
     *state_of_charge* is a share of the car's battery, None without a car.
     """
 
     register: int
-    delivered: float
+    interval: int
     power: float
     offered: float
     phases: int
@@ -57,7 +57,7 @@ def _current(watts: float, phases: int) -> float:
 
 _MEASURED: Final[dict[str, tuple[UnitOfMeasure | None, Callable[[Reading], str | None]]]] = {
     "Energy.Active.Import.Register": ("Wh", lambda reading: str(reading.register)),
-    "Energy.Active.Import.Interval": ("Wh", lambda reading: f"{reading.delivered:.0f}"),
+    "Energy.Active.Import.Interval": ("Wh", lambda reading: str(reading.interval)),
     "Power.Active.Import": ("W", lambda reading: f"{reading.power:.0f}"),
     "Power.Offered": ("W", lambda reading: f"{reading.offered:.0f}"),
     "Current.Import": ("A", lambda reading: f"{_current(reading.power, reading.phases):.1f}"),
@@ -81,7 +81,7 @@ def read_meter(charge_point: ChargePoint, connector_id: int) -> Reading:
         each = [read_meter(charge_point, number) for number in range(1, charge_point.settings.connectors + 1)]
         return Reading(
             register=sum(reading.register for reading in each),
-            delivered=sum(reading.delivered for reading in each),
+            interval=sum(reading.interval for reading in each),
             power=sum(reading.power for reading in each),
             offered=sum(reading.offered for reading in each),
             phases=charge_point.settings.phases,
@@ -90,7 +90,7 @@ def read_meter(charge_point: ChargePoint, connector_id: int) -> Reading:
     connector = connector_of(charge_point, connector_id)
     session: Session | None = connector.session
     if session is None:
-        return Reading(connector.reading, 0.0, 0.0, 0.0, charge_point.settings.phases, None)
+        return Reading(connector.reading, 0, 0.0, 0.0, charge_point.settings.phases, None)
     return session.read_meter()
 
 
@@ -125,6 +125,7 @@ def send_sample(
     if not (names or at_stop):
         return
     reading = read_meter(charge_point, connector_id)
+    reading = _interval_read(connector_of(charge_point, connector_id), reading, context)
     timestamp = format_date_time(charge_point.now())
     values = sampled(names, reading, context, SampledValue)
     if values:
@@ -132,6 +133,15 @@ def send_sample(
         put_sample(charge_point, connector_id, transaction, value, due)
     if transaction is not None and at_stop:
         keep_for_stop(transaction, at_stop, reading, context, timestamp)
+
+
+def _interval_read(connector: Connector, reading: Reading, context: ReadingContext) -> Reading:
+    """Say what has flown since the sample before this one of the same kind, and begin the next interval."""
+    if context == "Sample.Periodic":
+        connector.sampled = reading.register
+        return reading
+    before, connector.aligned = connector.aligned, reading.register
+    return reading if before is None else reading._replace(interval=reading.register - before)
 
 
 def keep_for_stop(

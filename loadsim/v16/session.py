@@ -133,15 +133,16 @@ class Session:
         self._unlocked = True
         self.interrupt("UnlockCommand")
 
-    def unplug(self) -> None:
-        """Pull the cable at the car (section 9.1.25: StopTransactionOnEVSideDisconnect)."""
-        if self.transaction is None:
-            return
+    def unplug(self) -> bool:
+        """Pull the cable at the car (section 9.1.25: StopTransactionOnEVSideDisconnect); False if there is none."""
+        if self.transaction is None or self._unplugged:
+            return False
         self._advance()
         self._unplugged = True
         if flag(self.charge_point, "StopTransactionOnEVSideDisconnect"):
             self._stop("EVDisconnected")
         self.alarm.ring()
+        return True
 
     def read_meter(self) -> Reading:
         """Read the connector's meter now."""
@@ -149,13 +150,18 @@ class Session:
         settings, power, charge = self.charge_point.settings, self._power, self.charge
         offered = 0.0 if self.transaction is None else min(self._limit, settings.power)
         charged = 0.2 + 0.8 * (charge.delivered / charge.wanted if charge.wanted else 1.0)
-        return Reading(self.connector.reading, charge.delivered, power, offered, settings.phases, charged)
+        register, flown = self.connector.reading, 0
+        if self.transaction is not None:  # the first interval begins with it
+            flown = register - max(self.transaction.meter_start, self.connector.sampled)
+        return Reading(register, flown, power, offered, settings.phases, charged)
 
     # How it begins.
 
     async def _begin(self) -> bool:
         """Come so far that a transaction runs; tell whether it does."""
         charge_point, arrival = self.charge_point, self.arrival
+        if charge_point.over:
+            await trio.sleep_forever()  # nothing begins any more; the end of this task comes soon
         set_status(charge_point, self.connector, "Preparing")
         came_by_app = self.remote is not None
         if not came_by_app and not arrival.no_show:
@@ -166,12 +172,14 @@ class Session:
             decision = await remote_accepted(charge_point, self.remote, self.connector.id)
         else:
             decision = await card_accepted(charge_point, arrival.tag)
+        if charge_point.over and decision.refused != "refused":
+            await trio.sleep_forever()
         if self.interrupted or decision.refused is not None:
             return self._count(decision.refused or "interrupted")
         if self._leaves_at == math.inf and not await self._plug_in_late():
             return False
         if charge_point.over:
-            await trio.sleep_forever()  # too late for a transaction; the end of this task comes soon
+            await trio.sleep_forever()
         self._start(decision.parent_id_tag)
         self._count("started")
         return True
@@ -219,6 +227,7 @@ class Session:
         if remote is not None and remote.profile is not None:
             install_for_remote_start(charge_point, connector.id, remote.profile)
         self._advanced_at = charge_point.context.clock.elapsed
+        self._look_at_limit(self._advanced_at)
         self._keep_for_stop("Transaction.Begin")
 
     # How it goes on.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -10,6 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.dialect import Behaviour, Command, Reply
+from loadsim.link.link import CallFailed
 from loadsim.v16.boot import boot_when_triggered
 from loadsim.v16.configuration import items
 from loadsim.v16.diagnostics import send_diagnostics_status
@@ -25,6 +27,7 @@ from loadsim.v16.status import send_statuses
 from loadsim.v16.transactions import METER_VALUES
 
 FIRMWARE_MESSAGES: Final = ("DiagnosticsStatusNotification", "FirmwareStatusNotification")
+_REGISTER: Final = ("Energy.Active.Import.Register",)
 
 
 def trigger_message(charge_point: ChargePoint, request: TriggerMessageRequest) -> Reply:
@@ -64,18 +67,23 @@ def triggered(charge_point: ChargePoint, kind: str, connector_id: int | UnsetTyp
 
 
 async def _send_meter_values(charge_point: ChargePoint, connectors: range, due: float) -> None:
-    names = items(charge_point, "MeterValuesSampledData") or ("Energy.Active.Import.Register",)
+    """Send what the meters show now; where none of the configured measurands is measured, the register."""
+    names = items(charge_point, "MeterValuesSampledData")
     for number in connectors:
         connector = memory_of(charge_point).connectors.get(number)
         transaction = None if connector is None else connector.transaction
-        values = sampled(names, read_meter(charge_point, number), "Trigger", SampledValue)
+        reading = read_meter(charge_point, number)
+        values = sampled(names, reading, "Trigger", SampledValue)
+        if not values:
+            values = sampled(_REGISTER, reading, "Trigger", SampledValue)
         timestamp = format_date_time(charge_point.now())
         request = MeterValuesRequest(
             connector_id=number,
             meter_value=(MeterValue(timestamp=timestamp, sampled_value=values),),
             transaction_id=UNSET if transaction is None or transaction.id is None else transaction.id,
         )
-        await charge_point.call(METER_VALUES, request, due=due, allowed=may_send_triggered)
+        with suppress(CallFailed):  # counted; the next goes out all the same
+            await charge_point.call(METER_VALUES, request, due=due, allowed=may_send_triggered)
 
 
 COMMANDS: Final[Mapping[str, Command]] = {"TriggerMessage": trigger_message}

@@ -1,4 +1,4 @@
-"""Quantities with a unit: "1h30m", "10%", "1500/h", "8kWh", "11kW" <-> seconds, shares, per second, Wh, W.
+"""Quantities with a unit: "1h30m", "10%", "1500/h", "8kWh", "11kW", "2kB" <-> seconds, shares, per second, Wh, W, B.
 
 Units are mandatory. ``parse_*`` read what a person wrote, ``*_text`` write what ``parse_*`` reads back to the
 same float, ``format_*`` round for a person.
@@ -19,6 +19,7 @@ SHARE_PATTERN = rf"{_NUMBER}%"
 RATE_PATTERN = rf"{_NUMBER}/[smhd]"
 ENERGY_PATTERN = rf"{_NUMBER}k?Wh"
 POWER_PATTERN = rf"{_NUMBER}k?W"
+SIZE_PATTERN = rf"{_NUMBER}k?B"
 
 _DURATION = re.compile(DURATION_PATTERN)
 _PART = re.compile(rf"({_NUMBER})(ms|[dhms])")
@@ -26,6 +27,7 @@ _SHARE = re.compile(SHARE_PATTERN)
 _RATE = re.compile(RATE_PATTERN)
 _ENERGY = re.compile(ENERGY_PATTERN)
 _POWER = re.compile(POWER_PATTERN)
+_SIZE = re.compile(SIZE_PATTERN)
 _BARE = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?")
 
 
@@ -88,6 +90,21 @@ def parse_power(text: str) -> float:
     return _in_thousands(text.removesuffix("W"))
 
 
+def parse_size(text: str) -> int:
+    """Read a size in bytes: "200B", "1.5kB" (of 1000 bytes).
+
+    Raises:
+        ValueError: *text* is no size, or no whole number of bytes.
+    """
+    if not _SIZE.fullmatch(text):
+        raise ValueError(_expected("a size such as '200B' or '16kB'", text))
+    number = text.removesuffix("B")
+    size = Fraction(number[:-1]) * 1000 if number.endswith("k") else Fraction(number)
+    if size.denominator != 1:
+        raise ValueError(f"expected a whole number of bytes, got {shown(text)}")
+    return int(size)
+
+
 def duration_text(seconds: float) -> str:
     """Write *seconds* so that `parse_duration` reads the same float."""
     whole = round(seconds * 1000)
@@ -128,6 +145,11 @@ def energy_text(watt_hours: float) -> str:
 def power_text(watts: float) -> str:
     """Write *watts* so that `parse_power` reads the same float."""
     return f"{_thousands(watts)}W"
+
+
+def size_text(size: int) -> str:
+    """Write *size* in bytes so that `parse_size` reads the same number."""
+    return f"{_thousands(size)}B"
 
 
 def format_duration(seconds: float) -> str:

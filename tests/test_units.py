@@ -38,7 +38,15 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "read", [units.parse_duration, units.parse_share, units.parse_rate, units.parse_energy, units.parse_power]
+    "read",
+    [
+        units.parse_duration,
+        units.parse_share,
+        units.parse_rate,
+        units.parse_energy,
+        units.parse_power,
+        units.parse_size,
+    ],
 )
 def test_a_bare_number_is_said_to_lack_its_unit(read: object) -> None:
     assert callable(read)
@@ -119,6 +127,29 @@ def test_a_share_written_reads_back_the_same(share: float) -> None:
 @given(st.floats(1e-15, 1e6) | st.integers(0, 10**6).map(lambda n: n / 3600))
 def test_a_rate_written_reads_back_the_same(rate: float) -> None:
     assert units.parse_rate(units.rate_text(rate)) == rate
+
+
+@pytest.mark.parametrize(("text", "size"), [("200B", 200), ("16kB", 16_000), ("1.5kB", 1500), ("0B", 0)])
+def test_a_size_is_read_in_bytes(text: str, size: int) -> None:
+    assert units.parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["200b", "1 kB", "-1B", "B", "1MB", "1KiB", "200"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected a size such as '200B' or '16kB', got "):
+        units.parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["0.5B", "1.2345kB"])
+def test_a_size_is_of_whole_bytes(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a whole number of bytes, got "):
+        units.parse_size(text)
+
+
+@STEADY
+@given(st.integers(0, 10**9))
+def test_a_size_written_reads_back_the_same(size: int) -> None:
+    assert units.parse_size(units.size_text(size)) == size
 
 
 @STEADY

@@ -43,6 +43,15 @@ class Arrivals(msgspec.Struct, frozen=True, kw_only=True):
     spacing: Literal["poisson", "even"] = "poisson"
 
 
+class DataTransferSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Vendor data that each charge point sends: *size* characters of text, without data where that is 0."""
+
+    arrivals: Arrivals
+    vendor_id: str = "com.example.telemetry"
+    message_id: str | None = None
+    size: int = 200
+
+
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):
     """The wait before try n (from 0): first * factor**n seconds, at most max, +- jitter (a share)."""
 
@@ -127,6 +136,7 @@ class ChargePointSettings(msgspec.Struct, frozen=True, kw_only=True):
     boot: BootData = BootData()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     authorize: Arrivals | None = None
+    data_transfer: DataTransferSettings | None = None
     reconnect: Backoff = Backoff()
     boot_on_reconnect: bool = False
     ping: float | None = None

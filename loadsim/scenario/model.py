@@ -30,6 +30,7 @@ from loadsim.scenario.model_fields import (
     SecondsOrNone,
     Share,
     Shorthand,
+    Size,
     SomeSeconds,
     Text,
     described,
@@ -176,6 +177,22 @@ class AuthorizeModel(Part):
     )
 
 
+class DataTransferModel(Part):
+    """DataTransfer requests of each charge point: a vendor's telemetry (OCPP 1.6, section 4.3)."""
+
+    rate: RateOrNone = Field(description="Rate of each charge point, such as 6/h; none: no DataTransfer.")
+    arrivals: Annotated[str, one_of("poisson", "even")] | None = Field(
+        default=None, description="poisson (default), or even: at equal distances."
+    )
+    vendor: Annotated[str, _cistring(255)] | None = Field(
+        default=None, description="vendorId. Default: com.example.telemetry."
+    )
+    message: Annotated[str, _cistring(50)] | None = Field(default=None, description="messageId. Default: none.")
+    size: Size | None = Field(
+        default=None, description="Length of data, a text that differs each time; 0B: no data. Default: 200B."
+    )
+
+
 class ReconnectModel(Part):
     """The wait before try n (from 0): first * factor**n, at most max, give or take jitter."""
 
@@ -203,6 +220,9 @@ class FleetModel(Part):
     )
     authorize: Annotated[AuthorizeModel, Shorthand("rate", RATE_OR_NONE.schema)] | None = Field(
         default=None, description="Rate of Authorize of each charge point. Default: none."
+    )
+    data_transfer: Annotated[DataTransferModel, Shorthand("rate", RATE_OR_NONE.schema)] | None = Field(
+        default=None, description="Rate of DataTransfer of each charge point. Default: none."
     )
     tags: dict[Name, Share] | None = Field(
         default=None, description="Shares by tag class, 100% in all. Default: all classes, by their counts."

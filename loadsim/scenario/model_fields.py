@@ -229,6 +229,7 @@ RATE = quantity(units.parse_rate, units.RATE_PATTERN, "0.5/h", most=(100.0, "100
 SECONDS_OR_CSMS = or_word("from_csms", SOME_SECONDS)
 RATE_OR_NONE = or_word("none", RATE)
 SOME_RATE = quantity(units.parse_rate, units.RATE_PATTERN, "200/s", above=0)
+SIZE = quantity(units.parse_size, units.SIZE_PATTERN, "200B", most=(500_000, "500kB"))
 SHARE = quantity(units.parse_share, units.SHARE_PATTERN, "10%")
 URL = Reads(lambda value: parse_url(read_text(value)), {"type": "string", "pattern": rf"^wss?://|{VARIABLE}"})
 ADDRESS = Reads(lambda value: parse_address(read_text(value)), {"type": "string", "examples": ["127.0.0.2"]})
@@ -258,6 +259,7 @@ SecondsOrCsms = Annotated[float | None, SECONDS_OR_CSMS]
 RateOrNone = Annotated[float | None, RATE_OR_NONE]
 SomeRate = Annotated[float, SOME_RATE]
 Share = Annotated[float, SHARE]
+Size = Annotated[int, SIZE]
 Flag = Annotated[bool, Reads(_flag, {"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": VARIABLE}]})]
 Factor = Annotated[float, FACTOR]
 Latency = Annotated[tuple[float, float], LATENCY]

@@ -9,13 +9,14 @@ from loadsim.charge_point.settings import (
     Backoff,
     BootData,
     ChargePointSettings,
+    DataTransferSettings,
     DiagnosticsSettings,
     FirmwareSettings,
     HardwareSettings,
     HeartbeatSettings,
     SessionSettings,
 )
-from loadsim.scenario.model import FleetModel, ScenarioModel
+from loadsim.scenario.model import AuthorizeModel, DataTransferModel, FleetModel, ScenarioModel
 from loadsim.scenario.model_csms import CsmsModel
 from loadsim.scenario.model_part import Part
 from loadsim.scenario.model_sessions import SessionModel
@@ -31,7 +32,8 @@ def charge_point_settings(model: ScenarioModel, fleet: FleetModel) -> ChargePoin
     own: dict[str, Any] = {
         "connectors": fleet.connectors,
         "boot": BootData(**_given(fleet.boot)),
-        "authorize": _authorize(fleet),
+        "authorize": _arrivals(fleet.authorize),
+        "data_transfer": _data_transfer(fleet.data_transfer),
         "reconnect": Backoff(**_given(fleet.reconnect)),
         "boot_on_reconnect": fleet.boot_on_reconnect,
         "ping": fleet.ping,
@@ -58,10 +60,20 @@ def charge_point_settings(model: ScenarioModel, fleet: FleetModel) -> ChargePoin
     return ChargePointSettings(**{name: value for name, value in own.items() if value is not None})
 
 
-def _authorize(fleet: FleetModel) -> Arrivals | None:
-    if fleet.authorize is None or not fleet.authorize.rate:
+def _arrivals(model: AuthorizeModel | DataTransferModel | None) -> Arrivals | None:
+    if model is None or not model.rate:
         return None
-    return Arrivals(rate=fleet.authorize.rate, spacing="even" if fleet.authorize.arrivals == "even" else "poisson")
+    return Arrivals(rate=model.rate, spacing="even" if model.arrivals == "even" else "poisson")
+
+
+def _data_transfer(model: DataTransferModel | None) -> DataTransferSettings | None:
+    arrivals = _arrivals(model)
+    if model is None or arrivals is None:
+        return None
+    given: dict[str, Any] = {"vendor_id": model.vendor, "message_id": model.message, "size": model.size}
+    return DataTransferSettings(
+        arrivals=arrivals, **{name: value for name, value in given.items() if value is not None}
+    )
 
 
 def _session(name: str, session: SessionModel) -> SessionSettings:

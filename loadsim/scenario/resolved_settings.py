@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from loadsim.charge_point.distribution import Distribution
-from loadsim.charge_point.settings import ChargePointSettings, SessionSettings
+from loadsim.charge_point.settings import ChargePointSettings, DataTransferSettings, SessionSettings
 from loadsim.scenario.model import ScenarioModel
 from loadsim.scenario.plan import Plan
 from loadsim.scenario.resolve_settings import sample_interval
-from loadsim.units import duration_text, energy_text, power_text, rate_text, share_text
+from loadsim.units import duration_text, energy_text, power_text, rate_text, share_text, size_text
 
 
 def sessions_keys(model: ScenarioModel, plan: Plan) -> dict[str, Any]:
@@ -49,6 +49,7 @@ def settings_keys(settings: ChargePointSettings) -> dict[str, Any]:
             "regardless_of_traffic": settings.heartbeat.regardless_of_traffic,
         },
         "authorize": authorize,
+        "data_transfer": "none" if settings.data_transfer is None else _data_transfer(settings.data_transfer),
         "reconnect": {
             "first": duration_text(settings.reconnect.first),
             "factor": settings.reconnect.factor,
@@ -61,6 +62,16 @@ def settings_keys(settings: ChargePointSettings) -> dict[str, Any]:
         "subprotocol": settings.subprotocol,
     }
     return data | ({} if settings.session is None else {"session": settings.session.name}) | _hardware_keys(settings)
+
+
+def _data_transfer(settings: DataTransferSettings) -> dict[str, Any]:
+    return {
+        "rate": rate_text(settings.arrivals.rate),
+        "arrivals": settings.arrivals.spacing,
+        "vendor": settings.vendor_id,
+        **({} if settings.message_id is None else {"message": settings.message_id}),
+        "size": size_text(settings.size),
+    }
 
 
 def _hardware_keys(settings: ChargePointSettings) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from loadsim.v16.arriving import arrive
 from loadsim.v16.authorize import authorize
 from loadsim.v16.boot import boot
 from loadsim.v16.commands import COMMANDS, refuses
+from loadsim.v16.data_transfer import transfer_data
 from loadsim.v16.hardware import break_down
 from loadsim.v16.heartbeat import heartbeat
 from loadsim.v16.memory import Memory, is_accepted, is_answering, memory_of
@@ -51,10 +52,12 @@ async def connected(charge_point: ChargePoint) -> None:
 
 
 async def living(charge_point: ChargePoint) -> None:
-    """Authorize as drivers pass by, and break down as hardware does."""
+    """Authorize as drivers pass by, send what the vendor wants to know, and break down as hardware does."""
     hardware = charge_point.settings.hardware
     if hardware.faults or hardware.power_losses or hardware.ev_disconnects:
         charge_point.spawn(break_down, charge_point)
+    if charge_point.settings.data_transfer is not None:
+        charge_point.spawn(transfer_data, charge_point)
     await authorize(charge_point)
 
 

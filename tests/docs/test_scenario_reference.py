@@ -29,7 +29,11 @@ ROWS = {code(row[0]): row for row in rows(EVERY_KEY)}
 BASE = """\
 version: 1
 name: base
-fleets: {NAME: {count: 10, authorize: {rate: 1/h}, heartbeat: {}, reconnect: {}, boot: {}, session: NAME}}
+fleets:
+  NAME: {
+    count: 10, authorize: {rate: 1/h}, data_transfer: {rate: 1/h},
+    heartbeat: {}, boot: {}, reconnect: {}, session: NAME
+  }
 sessions: {NAME: {}}
 stages: [{for: 10s, online: 100%}]
 """

@@ -19,7 +19,7 @@ import psutil
 
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.settings import Arrivals
-from loadsim.v16.authorize import arrival_times
+from loadsim.v16.open_arrivals import arrival_times
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 75.0  # seconds: of a whole run, with much room for a busy machine

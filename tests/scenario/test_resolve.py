@@ -15,6 +15,7 @@ from loadsim.charge_point.settings import (
     Backoff,
     BootData,
     ChargePointSettings,
+    DataTransferSettings,
     DiagnosticsSettings,
     FirmwareSettings,
     HardwareSettings,
@@ -47,6 +48,7 @@ fleets:
     boot: {vendor: Acme, model: AC22, firmware: "1.4.2", serial: "S-{id}"}
     heartbeat: {every: 60s, regardless_of_traffic: true}
     authorize: 0.5/h
+    data_transfer: {rate: 6/h, arrivals: even, vendor: org.example.meters, message: Status, size: 1.5kB}
     tags: {drivers: 98.5%, staff: 1.5%}
     reconnect: {first: 1s, factor: 1, max: 1s, jitter: 0%}
     boot_on_reconnect: true
@@ -129,6 +131,12 @@ def test_a_full_scenario_becomes_plain_values(full: Path) -> None:
         boot=BootData(vendor="Acme", model="AC22", firmware="1.4.2", serial="S-{id}"),
         heartbeat=HeartbeatSettings(every=60.0, regardless_of_traffic=True),
         authorize=Arrivals(rate=0.5 / 3600, spacing="poisson"),
+        data_transfer=DataTransferSettings(
+            arrivals=Arrivals(rate=6 / 3600, spacing="even"),
+            vendor_id="org.example.meters",
+            message_id="Status",
+            size=1500,
+        ),
         reconnect=Backoff(first=1.0, factor=1.0, max=1.0, jitter=0.0),
         boot_on_reconnect=True,
         ping=45.0,

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.settings import Arrivals
-from loadsim.v16.authorize import arrival_times
+from loadsim.v16.open_arrivals import arrival_times
 from tests.support import SILENCE, Answer, Received, boot, tag_info, tag_pool, world
 
 EVEN = Arrivals(rate=0.1, spacing="even")

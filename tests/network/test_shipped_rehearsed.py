@@ -13,28 +13,53 @@ from tests.peers import start
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(118)]
 
-LENGTH = 5.0  # seconds, of the whole run
+LENGTH = 6.0  # seconds, of the whole run
 MOST = 150  # charge points a fleet
+SESSIONS = 250.0  # charging sessions at most: a driver needs some seconds for the cable, however short a run is
 ATTEMPTS = 2
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-FOR = re.compile(r"\bfor: ([0-9.]+)(s|m|h)\b")
+DURATION = r"([0-9.]+)(s|m|h)\b"
+FOR = re.compile(rf"\bfor: {DURATION}")
+SHORTER = re.compile(rf"(?:\b(?:at|over|download|install|reboot): |\.\.|now\+){DURATION}")
+STAYS = re.compile(r"\bplugged_in: (?:\{[^}]*\}|[^,}\s]+)")
+SAMPLES = re.compile(r"\bmeter_values: [0-9]+s")
+SHARES = re.compile(r"\{drivers: 9[0-9]%, (\w+): [0-9]+%\}")
+RATE = re.compile(r"\bsessions: (?:\"\$\{SOAK_SESSIONS:-)?([0-9.]+)/(s|m|h)(?:\}\")?")
+
+
+def part(text: str, key: str) -> str:
+    """Return what stands under a key at the top of a scenario, that key included; nothing if it is not there."""
+    found = re.search(rf"^{key}:.*\n(?:(?:[ #].*)?\n)*", text, re.MULTILINE)
+    return "" if found is None else found[0]
+
+
+def seconds(number: str, unit: str) -> float:
+    return float(number) * UNITS[unit]
 
 
 def shortened(text: str) -> str:
-    """Scale the stages to `LENGTH` together, for fewer charge points that do more."""
-    stages = text[text.index("\nstages:") : text.index("\nthresholds:")]
-    whole = sum(float(number) * UNITS[unit] for number, unit in FOR.findall(stages))
-    scale = LENGTH / whole
+    """Scale the stages to `LENGTH` together, and what is to happen in them, for fewer charge points that do more."""
+    stages = part(text, "stages")
+    lasts = [seconds(*found) for found in FOR.findall(stages)]
+    scale = LENGTH / sum(lasts)
+    rates = [float(number) / UNITS[unit] for number, unit in RATE.findall(stages)]
 
     def shorter(match: re.Match[str]) -> str:
-        return f"for: {max(0.5, float(match[1]) * UNITS[match[2]] * scale):.3f}s"
+        least = 0.5 if match[0].startswith("for") else 0.05
+        return match[0][: -len(match[1] + match[2])] + f"{max(least, seconds(match[1], match[2]) * scale):.3f}s"
 
-    text = text.replace(stages, FOR.sub(shorter, stages))
-    fleets = text[text.index("\nfleets:") : text.index("\nstages:")]
-    smaller = re.sub(r"\bcount: ([0-9]{3,}|\$\{SOAK_COUNT:-[0-9]+\})", f"count: {MOST}", fleets)
-    smaller = re.sub(r"authorize: [0-9]+/h", "authorize: 3600/h", smaller)
-    text = text.replace(fleets, smaller)
-    return re.sub(r"rate: [0-9]+/s", "rate: 500/s", text)  # the ramps are steeper now
+    def faster(match: re.Match[str]) -> str:
+        return f"sessions: {float(match[1]) / UNITS[match[2]] * SESSIONS / LENGTH / max(rates):.3f}/s"
+
+    text = text.replace(stages, RATE.sub(faster, FOR.sub(shorter, stages)))
+    csms = re.sub(r"rate: [0-9]+/s", "rate: 500/s", part(text, "csms"))  # the ramps are steeper now
+    text = text.replace(part(text, "csms"), SHORTER.sub(shorter, csms))
+    fleets = SHORTER.sub(shorter, part(text, "fleets"))
+    fleets = re.sub(r"\bcount: ([0-9]{3,}|\$\{SOAK_COUNT:-[0-9]+\})", f"count: {MOST}", fleets)
+    text = text.replace(part(text, "fleets"), re.sub(r"authorize: [0-9]+/h", "authorize: 3600/h", fleets))
+    sessions = SAMPLES.sub("meter_values: 1s", STAYS.sub("plugged_in: 1.2s..2s", part(text, "sessions")))
+    sessions = SHARES.sub(r"{drivers: 80%, \1: 20%}", sessions)  # of each class somebody comes
+    return text.replace(part(text, "sessions"), sessions) if sessions else text
 
 
 def rehearse(path: Path, folder: Path) -> Run:

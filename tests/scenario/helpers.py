@@ -12,7 +12,16 @@ from loadsim.scenario.plan import Plan
 from loadsim.scenario.read import Scenario, read_scenario
 from loadsim.scenario.resolve import resolve
 
-ACTIONS = ("Authorize", "BootNotification", "Heartbeat", "StatusNotification")
+ACTIONS = (
+    "Authorize",
+    "BootNotification",
+    "FirmwareStatusNotification",
+    "Heartbeat",
+    "MeterValues",
+    "StartTransaction",
+    "StatusNotification",
+    "StopTransaction",
+)
 HEAD = "version: 1\nname: t\n"
 FLEETS = "fleets:\n  a: {count: 10}\n"
 STAGES = "stages:\n  - {for: 10s, online: 100%}\n"

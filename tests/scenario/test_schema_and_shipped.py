@@ -35,7 +35,9 @@ def test_the_schema_is_one() -> None:
 
 
 def test_scenarios_are_shipped() -> None:
-    assert {path.stem for path in SHIPPED} >= {"fleet-2000", "legacy", "quickstart", "smoke", "soak"}
+    names = {path.stem for path in SHIPPED}
+
+    assert names >= {"evening", "firmware-campaign", "fleet-2000", "legacy", "quickstart", "smoke", "soak"}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

@@ -34,14 +34,21 @@ async def announce_status(charge_point: ChargePoint, due: float) -> None:
     await _send_statuses(charge_point, left, due, is_accepted)
 
 
-async def send_statuses(
-    charge_point: ChargePoint,
-    connectors: Iterable[int],
-    due: float,
-    allowed: Callable[[ChargePoint], bool] = may_send_triggered,
-) -> None:
-    """Send the status of *connectors*, all due at once; a failed one is counted, the next goes out all the same."""
-    await _send_statuses(charge_point, list(connectors), due, allowed)
+async def send_statuses(charge_point: ChargePoint, connectors: Iterable[int], due: float) -> None:
+    """Send the status of *connectors* because the CSMS asks for it, all due at once.
+
+    Where changes wait to be said it goes behind them: an older status that comes after it would be taken for what
+    is now. What is about to be said all the same is said once; what waits for MinimumStatusDuration is said now.
+    """
+    memory = memory_of(charge_point)
+    if not is_accepted(charge_point):
+        await _send_statuses(charge_point, list(connectors), due, may_send_triggered)
+        return
+    for number in connectors:
+        if number not in memory.unannounced:
+            connector = connector_of(charge_point, number)
+            _withdraw(charge_point, connector)
+            put(charge_point, StatusMessage(connector, status_request(charge_point, number), due))
 
 
 async def _send_statuses(
@@ -76,7 +83,11 @@ class StatusMessage(Message):
     action = STATUS
 
     def __init__(
-        self, connector: Connector, request: StatusNotificationRequest, due: float, before: tuple[str, str] | None = None
+        self,
+        connector: Connector,
+        request: StatusNotificationRequest,
+        due: float,
+        before: tuple[str, str] | None = None,
     ) -> None:
         super().__init__(due, ready=due)
         self.connector = connector
@@ -124,14 +135,21 @@ def set_status(
     steady_for = integer(charge_point, "MinimumStatusDuration")
     if steady_for:
         due += steady_for
-        outbox, now = outbox_of(charge_point), charge_point.context.clock.elapsed
-        for message in list(outbox.others):
-            if isinstance(message, StatusMessage) and message.connector is connector and message.ready > now:
-                outbox.remove(message)  # it did not last
-                before = message.before or before
+        before = _withdraw(charge_point, connector) or before
         if before == (status, error_code):
             return
     put(charge_point, StatusMessage(connector, status_request(charge_point, connector.id), due, before))
+
+
+def _withdraw(charge_point: ChargePoint, connector: Connector) -> tuple[str, str] | None:
+    """Withdraw what waits for having lasted long enough; return what was said before it, None: nothing waited."""
+    outbox, now = outbox_of(charge_point), charge_point.context.clock.elapsed
+    before = None
+    for message in list(outbox.others):
+        if isinstance(message, StatusMessage) and message.connector is connector and message.ready > now:
+            outbox.remove(message)
+            before = message.before or before
+    return before
 
 
 def learn(charge_point: ChargePoint, id_tag: str, info: IdTagInfo) -> None:

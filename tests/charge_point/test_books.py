@@ -161,6 +161,7 @@ async def test_triggered_messages_that_wait_at_the_end_are_waiting(autojump_cloc
         w.charge_points[0].give_up()
         w.charge_points[0].stop()
         await trio.testing.wait_all_tasks_blocked()
+        w.settle()
 
         beats, statuses = w.numbers("Heartbeat"), w.numbers("StatusNotification")
         assert (beats.planned, beats.open_at_end, beats.waiting_at_end) == (2, 1, 1)

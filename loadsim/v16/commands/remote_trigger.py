@@ -24,7 +24,7 @@ from loadsim.v16.messages.remote_trigger import TriggerMessageRequest, TriggerMe
 from loadsim.v16.messages.types import MeterValue, SampledValue
 from loadsim.v16.meter_values import read_meter, sampled
 from loadsim.v16.status import send_statuses
-from loadsim.v16.transactions import METER_VALUES
+from loadsim.v16.transactions import METER_VALUES, put_sample
 
 FIRMWARE_MESSAGES: Final = ("DiagnosticsStatusNotification", "FirmwareStatusNotification")
 _REGISTER: Final = ("Energy.Active.Import.Register",)
@@ -67,7 +67,10 @@ def triggered(charge_point: ChargePoint, kind: str, connector_id: int | UnsetTyp
 
 
 async def _send_meter_values(charge_point: ChargePoint, connectors: range, due: float) -> None:
-    """Send what the meters show now; where none of the configured measurands is measured, the register."""
+    """Send what the meters show now; where none of the configured measurands is measured, the register.
+
+    It goes behind the values that wait to be sent, for those of a transaction are in order (section 3.7).
+    """
     names = items(charge_point, "MeterValuesSampledData")
     for number in connectors:
         connector = memory_of(charge_point).connectors.get(number)
@@ -76,10 +79,13 @@ async def _send_meter_values(charge_point: ChargePoint, connectors: range, due: 
         values = sampled(names, reading, "Trigger", SampledValue)
         if not values:
             values = sampled(_REGISTER, reading, "Trigger", SampledValue)
-        timestamp = format_date_time(charge_point.now())
+        value = MeterValue(timestamp=format_date_time(charge_point.now()), sampled_value=values)
+        if is_accepted(charge_point):
+            put_sample(charge_point, number, transaction, value, due)
+            continue
         request = MeterValuesRequest(
             connector_id=number,
-            meter_value=(MeterValue(timestamp=timestamp, sampled_value=values),),
+            meter_value=(value,),
             transaction_id=UNSET if transaction is None or transaction.id is None else transaction.id,
         )
         with suppress(CallFailed):  # counted; the next goes out all the same

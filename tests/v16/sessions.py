@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tests.support import Answer, FakeCsms, Received, punctual_beat, punctual_boot, started
 
@@ -66,6 +66,29 @@ def bad_statuses(csms: FakeCsms) -> list[str]:
             if before.payload["timestamp"] > after.payload["timestamp"]:
                 problems.append(f"{after.at}: connector {connector_id} says what is older than what it said")
     return problems
+
+
+class TransactionData(NamedTuple):
+    """A meter value of a StopTransaction's transactionData: when, in which context, which measurands."""
+
+    timestamp: str
+    context: str
+    measurands: list[str]
+
+
+def transaction_data(csms: FakeCsms) -> list[list[TransactionData]]:
+    """Return the transactionData of every StopTransaction, in short."""
+    return [
+        [
+            TransactionData(
+                value["timestamp"],
+                value["sampledValue"][0]["context"],
+                [sampled["measurand"] for sampled in value["sampledValue"]],
+            )
+            for value in call.payload.get("transactionData", ())
+        ]
+        for call in csms.calls("StopTransaction")
+    ]
 
 
 @dataclass

@@ -50,6 +50,7 @@ async def reboot(
         with trio.move_on_after(_STOPS_TAKE):
             while memory.outbox and charge_point.linked:  # noqa: ASYNC110 - rare, and the outbox wakes nobody
                 await trio.sleep(_POLL)
+        stop_all(charge_point, reason)  # of those who came meanwhile
     if charge_point.over:
         return
     memory.reboots += 1

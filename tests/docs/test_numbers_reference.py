@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import loadsim.output.summary as summary_module
 from loadsim.csms.record import ServerCounts
@@ -19,7 +19,9 @@ from loadsim.scenario.plan import EmbeddedCsms
 from loadsim.v16.central import Central
 from loadsim.v16.commands import COMMANDS
 from loadsim.v16.configuration import KEYS
+from loadsim.v16.connectors import may_become
 from loadsim.v16.messages import ACTIONS
+from loadsim.v16.messages.types import ChargePointStatus
 from tests.docs.documents import REFERENCE, ROOT, code, codes, read, rows, table
 from tests.output import builders
 
@@ -152,6 +154,16 @@ def test_what_is_answered_to_the_csms_is_in_the_reference() -> None:
     assert [name for name in COMMANDS if f"| {name} |" not in text] == []
     assert [key.name for key in KEYS if f"| {key.name} |" not in text] == []
     assert f"the {len(ACTIONS)} actions" in text
+
+
+def test_the_table_of_connectors_is_that_of_the_code() -> None:
+    section = read(REFERENCE / "ocpp.md").partition("| from | to |")[2].partition("\n\n")[0]
+    said = dict(line.strip("| ").split(" | ") for line in section.splitlines()[2:])
+    statuses = get_args(ChargePointStatus)
+
+    assert sorted(said) == sorted(statuses)
+    for status, following in said.items():
+        assert sorted(following.split(", ")) == sorted(each for each in statuses if may_become(1, status, each))
 
 
 def test_the_limits_of_an_invalid_run_are_those_of_the_code() -> None:

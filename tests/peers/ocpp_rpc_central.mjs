@@ -1,9 +1,11 @@
 // A central system on npm `ocpp-rpc` in strict mode: every call and every answer is held against the schemas.
-// node ocpp_rpc_central.mjs --port 0 [--interval 300] [--ask] [--ask-interval 120] [--ask-tag TAG] [--lifetime 300]
+// node ocpp_rpc_central.mjs --port 0 [--interval 300] [--ask] [--ask-interval 120] [--ask-tag TAG] [--ask-all FILE] [--lifetime 300]
 
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
 import rpc from 'ocpp-rpc';
+import { Asker, CLOSED, readPlan } from './ocpp_rpc_asking.mjs';
+import { Transactions } from './ocpp_rpc_books.mjs';
 
 const { values: chosen } = parseArgs({
     options: {
@@ -13,6 +15,7 @@ const { values: chosen } = parseArgs({
         'ask': { type: 'boolean', default: false },
         'ask-interval': { type: 'string', default: '120' },
         'ask-tag': { type: 'string', default: 'REMOTE0001' },
+        'ask-all': { type: 'string', default: '' },
         'ask-timeout': { type: 'string', default: '30' },
     },
 });
@@ -31,7 +34,8 @@ const record = {
     asked: {},
 };
 const booted = new Set();
-let transactions = 0;
+const clients = new Map(); // by identity, the latest connection of each
+const transactions = new Transactions();
 
 const add = (counts, key) => { counts[key] = (counts[key] ?? 0) + 1; };
 const now = () => new Date().toISOString();
@@ -42,9 +46,10 @@ function fail(text) {
 }
 
 function tagInfo(action, idTag) {
-    if (!idTag.startsWith('BLK')) return { status: 'Accepted' };
+    const blocked = idTag.startsWith('BLK');
+    if (!blocked && !(idTag.startsWith('INV') && action === 'StartTransaction')) return { status: 'Accepted' };
     add(record.refused, action);
-    return { status: 'Blocked' };
+    return { status: blocked ? 'Blocked' : 'Invalid' };
 }
 
 async function ask(client) {
@@ -55,36 +60,60 @@ async function ask(client) {
         ['RemoteStartTransaction', { idTag: chosen['ask-tag'], connectorId: 1 }],
     ];
     for (const [action, payload] of calls) {
-        const statuses = record.asked[action] ??= {};
-        try {
-            const answer = await client.call(action, payload, { callTimeoutMs: chosen['ask-timeout'] * 1000 });
-            add(statuses, answer.status ?? `${answer.configurationKey?.length ?? 0} keys`);
-        } catch (error) {
-            const closed = error.name === 'AbortError' || client.state !== 1;
-            add(statuses, closed ? 'connection closed' : error instanceof rpc.TimeoutError ? 'time-out' : `error ${error.rpcErrorCode ?? error.message}`);
-            if (closed) return;
-        }
+        const [outcome, answer] = await call(client, action, payload);
+        const keys = answer.configurationKey?.length ?? 0;
+        add(record.asked[action] ??= {}, outcome === 'answered' ? `${keys} keys` : outcome);
+        if (outcome === CLOSED) return;
     }
 }
 
+async function call(client, action, payload) {
+    try {
+        const answer = await client.call(action, payload, { callTimeoutMs: chosen['ask-timeout'] * 1000 });
+        return [answer.status ?? 'answered', answer];
+    } catch (error) {
+        if (error.name === 'AbortError' || client.state !== 1) return [CLOSED, {}];
+        return [error instanceof rpc.TimeoutError ? 'time-out' : `error ${error.rpcErrorCode ?? error.message}`, {}];
+    }
+}
+
+const asker = new Asker(readPlan(chosen['ask-all']), async (identity, action, payload) => {
+    const [outcome, answer] = await call(clients.get(identity), action, payload);
+    add(record.asked[action] ??= {}, outcome);
+    return [outcome, answer];
+}, fail);
+
 const answers = {
     BootNotification: (client) => {
-        booted.add(client.identity);
+        const putOff = asker.isPutOff(client.identity);
+        if (!putOff) booted.add(client.identity);
         if (chosen.ask) setImmediate(ask, client);
-        return { status: 'Accepted', currentTime: now(), interval: Number(chosen.interval) };
+        setImmediate(() => asker.booted(client.identity));
+        return { status: putOff ? 'Pending' : 'Accepted', currentTime: now(), interval: Number(chosen.interval) };
     },
     Heartbeat: () => ({ currentTime: now() }),
     Authorize: (_client, { idTag }) => ({ idTagInfo: tagInfo('Authorize', idTag) }),
-    StartTransaction: (_client, { idTag }) => ({
-        transactionId: ++transactions,
-        idTagInfo: tagInfo('StartTransaction', idTag),
-    }),
-    StopTransaction: () => ({}),
+    StartTransaction: (client, payload) => {
+        const transactionId = transactions.start(client.identity, payload);
+        asker.started(client.identity, payload.connectorId, transactionId);
+        return { transactionId, idTagInfo: tagInfo('StartTransaction', payload.idTag) };
+    },
+    StopTransaction: (_client, payload) => {
+        transactions.stop(payload);
+        return {};
+    },
     StatusNotification: () => ({}),
-    MeterValues: () => ({}),
+    MeterValues: (_client, payload) => {
+        transactions.noteValues(payload);
+        return {};
+    },
     DataTransfer: () => ({ status: 'UnknownVendorId' }),
     FirmwareStatusNotification: () => ({}),
     DiagnosticsStatusNotification: () => ({}),
+    LogStatusNotification: () => ({}),
+    SecurityEventNotification: () => ({}),
+    SignCertificate: () => ({ status: 'Accepted' }),
+    SignedFirmwareStatusNotification: () => ({}),
 };
 
 const server = new rpc.RPCServer({ protocols: ['ocpp1.6'], strictMode: true });
@@ -96,6 +125,7 @@ server.on('client', (client) => {
         client.close({ code: 1002, reason: 'ocpp1.6 expected' });
         return;
     }
+    clients.set(client.identity, client);
     client.on('call', ({ outbound, payload }) => { if (!outbound) add(record.received, payload[2]); });
     client.on('strictValidationFailure', ({ outbound, isCall, method, error }) => {
         fail(`strict: ${outbound ? 'ours' : 'theirs'}, ${isCall ? 'call' : 'answer'} ${method}: ${error.message} ${JSON.stringify(error.details ?? {})}`);
@@ -104,7 +134,10 @@ server.on('client', (client) => {
     client.on('socketError', (error) => fail(`socket: ${error.message}`));
     client.on('close', ({ code }) => add(record.closes, code === 1006 ? 'none' : code === 1005 ? 'empty' : String(code)));
     for (const [action, answer] of Object.entries(answers)) {
-        client.handle(action, ({ params }) => answer(client, params));
+        client.handle(action, ({ params }) => {
+            setImmediate(() => asker.hear(client.identity, action, params)); // by then it has been answered
+            return answer(client, params);
+        });
     }
     client.handle(({ method }) => {
         fail(`no handler: ${method}`);
@@ -117,6 +150,8 @@ function end() {
     if (ended) return;
     ended = true;
     record.booted = booted.size;
+    record.transactions = transactions.record();
+    Object.assign(record, asker.record());
     process.stdout.write(`${JSON.stringify(record)}\n`, () => process.exit(0));
 }
 

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 try:
     import resource
@@ -63,9 +63,9 @@ async def until_the_parent_ends_it(lifetime: float) -> None:
         await asyncio.wait_for(ended.wait(), lifetime)
 
 
-def now_text() -> str:
-    """Give the time of day as OCPP writes it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def now_text(later: float = 0.0) -> str:
+    """Give the time of day as OCPP writes it, now or so many seconds *later*."""
+    return (datetime.now(UTC) + timedelta(seconds=later)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def percentile(ordered: Sequence[float], per_mille: int) -> float:

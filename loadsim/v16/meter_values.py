@@ -171,7 +171,7 @@ async def clock_aligned(charge_point: ChargePoint) -> None:
             if rang or charge_point.over:
                 continue
             charge_point.context.recorder.lateness.append(clock.elapsed - due)
-            if memory.booted:
+            if is_accepted(charge_point):  # also without a connection, but not while it reboots
                 for number in range(1, charge_point.settings.connectors + 1):
                     connector = memory.connectors.get(number)
                     transaction = None if connector is None else connector.transaction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +14,7 @@ from trio.testing import MockClock
 
 from loadsim.v16.memory import connector_of
 from loadsim.v16.meter_values import MEASURANDS
+from loadsim.v16.reset import reboot
 from tests.support import Answer, World, boot, in_virtual_time, started, wall_clock, world
 from tests.v16.messages.oracle import validator
 from tests.v16.sessions import PUNCTUAL, Book, TransactionData, transaction_data
@@ -142,6 +144,22 @@ async def test_rule_24_clock_aligned_data_can_be_switched_on_and_off(autojump_cl
         await trio.sleep(500)
 
         assert stamps(w, "Sample.Clock") == [wall_clock(60), wall_clock(200)]  # 9:16:00, 9:18:20
+
+
+async def test_rule_24_clock_aligned_data_are_taken_without_a_connection_and_not_without_power(
+    autojump_clock: MockClock,
+) -> None:
+    async with world(**PUNCTUAL) as w:
+        charge_point = await w.online(configuration={"ClockAlignedDataInterval": "60"})
+        await trio.sleep(10)
+        w.csms.refuse = lambda identity: "refused" if trio.current_time() < 200 else None
+        await w.csms.latest.drop()
+        await trio.sleep(300)
+        charge_point.spawn(partial(reboot, charge_point, "PowerLoss", abrupt=True, away=200.0))
+        await trio.sleep(300)
+
+        assert stamps(w, "Sample.Clock") == [wall_clock(60 * n) for n in (1, 2, 3, 4, 5, 9, 10)]
+        assert w.csms.times("MeterValues")[0] > 200
 
 
 async def test_rule_24_the_data_for_the_stop_go_with_it_with_their_contexts(autojump_clock: MockClock) -> None:

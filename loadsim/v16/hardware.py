@@ -14,6 +14,7 @@ from loadsim.v16.memory import connector_of, is_accepted, memory_of
 from loadsim.v16.messages.types import ChargePointErrorCode
 from loadsim.v16.reservations import cancel_for
 from loadsim.v16.reset import reboot
+from loadsim.v16.security import report_security_event
 from loadsim.v16.status import set_status
 
 _NO_FAULTS: Final = ("NoError", "LocalListConflict")
@@ -48,6 +49,7 @@ async def break_down(charge_point: ChargePoint) -> None:
         elif what == 1:
             context.recorder.counters["hardware.power_losses"] += 1
             away = hardware.power_loss_lasts.draw(lasts)
+            report_security_event(charge_point, "ResetOrReboot", "power loss")
             await reboot(charge_point, "PowerLoss", abrupt=True, away=away)
         else:
             _pull_a_cable(charge_point)
@@ -85,7 +87,6 @@ def recover(charge_point: ChargePoint, connector: Connector) -> None:
 
 def _pull_a_cable(charge_point: ChargePoint) -> None:
     for connector in memory_of(charge_point).connectors.values():
-        if connector.transaction is not None and connector.session is not None:
+        if connector.session is not None and connector.session.unplug():
             charge_point.context.recorder.counters["hardware.ev_disconnects"] += 1
-            connector.session.unplug()
             return

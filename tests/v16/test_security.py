@@ -10,10 +10,8 @@ import trio
 from cryptography import x509
 from trio.testing import MockClock
 
-from loadsim.charge_point.settings import (
-    STANDARD_PROFILES,
-    BootData,
-)
+from loadsim.charge_point.distribution import fixed
+from loadsim.charge_point.settings import STANDARD_PROFILES, BootData, HardwareSettings
 from loadsim.v16.security import report_security_event
 from tests.support import WALL, Answer, boot, wall_clock, world
 from tests.v16.authorities import root
@@ -48,6 +46,29 @@ async def test_rule_44_starting_up_is_a_security_event_and_a_reconnect_is_none(a
             "timestamp": wall_clock(60.0),
             "techInfo": "Soft reset by the central system",
         }
+
+
+async def test_rule_44_a_power_loss_is_told_of_once_the_charge_point_is_back_with_its_time(
+    autojump_clock: MockClock,
+) -> None:
+    hardware = HardwareSettings(power_losses=1 / 3600, power_loss_lasts=fixed(60.0))
+    async with world(**PUNCTUAL) as w:
+        await online(w, hardware=hardware)
+        while len(w.csms.calls("BootNotification")) < 2:  # noqa: ASYNC110 - nothing tells
+            await trio.sleep(1)
+        await trio.sleep(1)
+
+        lost_at = w.csms.connections[0].ended_at
+        assert lost_at is not None
+        assert events(w) == ["StartupOfTheDevice", "ResetOrReboot", "StartupOfTheDevice"]
+        told = w.csms.calls("SecurityEventNotification")[1]
+        assert told.payload == {
+            "type": "ResetOrReboot",
+            "timestamp": wall_clock(lost_at),
+            "techInfo": "power loss",
+        }
+        assert told.at >= lost_at + 60
+        assert w.counted("hardware.power_losses") == 1
 
 
 async def test_firmware_that_boots_at_every_reconnect_does_not_start_up_there(autojump_clock: MockClock) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,7 +20,6 @@ async def test_rule_22_the_stop_says_at_least_what_the_start_said_though_nothing
     async with world(**PUNCTUAL) as w:
         charge_point = await w.online()
         w.arrive(charge_point, energy=0.0)
-        w.counted("")
         await trio.sleep(700)
 
         start, stop = w.csms.calls("StartTransaction")[0].payload, w.csms.calls("StopTransaction")[0].payload
@@ -46,6 +44,7 @@ async def test_rule_23_a_local_stop_gives_no_reason_and_the_tag_and_one_from_els
     async with world(**PUNCTUAL) as w:
         charge_point = await w.online(connectors=2)
         w.arrive(charge_point, "TAG", plugged_in=20.0)
+        await trio.sleep(1)
         w.arrive(charge_point, "OTHER", plugged_in=2000.0, hurry=0.9)
         await trio.sleep(100)
         await w.csms.latest.order("RemoteStopTransaction", {"transactionId": 2})
@@ -72,9 +71,8 @@ async def test_rule_20_sample_of_a_start_that_is_not_answered_yet_waits_for_its_
 async def test_the_group_of_the_answer_to_the_start_is_that_of_the_transaction(autojump_clock: MockClock) -> None:
     async with world(StartTransaction=started(1, parentIdTag="Group"), **PUNCTUAL) as w:
         charge_point = await w.online()
-        w.csms.answers(
-            "Authorize", tag_info(), Answer(payload={"idTagInfo": {"status": "Accepted", "parentIdTag": "GROUP"}})
-        )
+        in_group = Answer(payload={"idTagInfo": {"status": "Accepted", "parentIdTag": "GROUP"}})
+        w.csms.answers("Authorize", tag_info(), in_group)
         w.arrive(charge_point, "ONE", plugged_in=50.0, other_tag="TWO")
         await trio.sleep(100)
 
@@ -97,7 +95,7 @@ async def test_transactions_that_are_open_at_the_end_are_open_undelivered_or_los
 
         counted = {name: w.counted(f"transactions.{name}") for name in ("lost", "undelivered", "open", "stopped")}
         assert counted == {"lost": 1, "undelivered": 1, "open": 1, "stopped": 0}
-        assert w.context.open_transactions == [0]
+        assert sorted(w.context.open_transactions) == [-3, 0]  # what the CSMS may still believe to be open
         assert memory_of(charge_point).outbox is None
         settle(charge_point)  # twice counts nothing twice
         assert w.counted("transactions.open") == 1

@@ -1,7 +1,7 @@
 """The HTTP endpoint of the embedded CSMS: one call to one charge point, as an operator would send it.
 
-``GET /charge-points``, ``POST /charge-points/{id}/calls``, ``GET /record``. On loopback it is open to whoever
-is on the machine, but not to the pages in a browser; elsewhere it asks for a token (RFC 6750).
+``GET /charge-points``, ``POST /charge-points/{id}/calls``, ``GET /record``, ``GET /authority.pem``. On loopback
+it is open to whoever is on the machine, but not to the pages in a browser; elsewhere it asks for a token (RFC 6750).
 """
 
 from __future__ import annotations
@@ -43,6 +43,13 @@ class Controlled(Protocol):
 
     def record(self) -> dict[str, Any]:
         """Return what was seen and answered so far."""
+
+    def authority(self) -> str:
+        """Return the certificate of its own authority in PEM.
+
+        Raises:
+            ValueError: there is none; the text says why.
+        """
 
     async def call(self, identity: str, action: str, payload: Mapping[str, Any], *, timeout: float) -> Outcome:
         """Call a charge point.
@@ -123,15 +130,17 @@ async def handle(csms: Controlled, token: str | None, request: Request) -> Respo
     if parts == ["record"]:
         _only("GET", request)
         return Response(200, csms.record())
+    if parts == ["authority.pem"]:
+        _only("GET", request)
+        return _authority(csms)
     if parts == ["charge-points"]:
         _only("GET", request)
         return Response(200, list(csms.charge_points()))
     if len(parts) == 3 and parts[0] == "charge-points" and parts[2] == "calls":
         _only("POST", request)
         return await _call(csms, parts[1], request)
-    raise HttpError(
-        404, "NotFound", "expected GET /charge-points, POST /charge-points/{id}/calls or GET /record, the id encoded"
-    )
+    expected = "GET /charge-points, POST /charge-points/{id}/calls, the id encoded, GET /record or GET /authority.pem"
+    raise HttpError(404, "NotFound", f"expected {expected}")
 
 
 def _admit(token: str | None, headers: Mapping[str, str]) -> None:
@@ -153,6 +162,14 @@ def _admit(token: str | None, headers: Mapping[str, str]) -> None:
 def _only(method: str, request: Request) -> None:
     if request.method != method:
         raise HttpError(405, "MethodNotAllowed", f"expected {method}", ("Allow", method))
+
+
+def _authority(csms: Controlled) -> Response:
+    try:
+        pem = csms.authority()
+    except ValueError as error:
+        raise HttpError(503, "NoAuthority", str(error)) from None
+    return Response(200, pem.encode(), media_type="application/x-pem-file")
 
 
 async def _call(csms: Controlled, segment: str, request: Request) -> Response:

@@ -25,7 +25,7 @@ from loadsim.errors import UsageError
 from loadsim.ocpp.action import InvalidPayload
 from loadsim.ocpp.frame import Call
 from loadsim.scenario.plan import ON_BOOT, PlannedCall
-from loadsim.v16.orders import Sight, fill, suits
+from loadsim.v16.orders import Sight, fill, no_authority, suits
 
 HEARD: Final = frozenset({"BootNotification", "StatusNotification", "StartTransaction", "StopTransaction"})
 """What charge points say that a plan of calls can hang on."""
@@ -64,6 +64,7 @@ class Drive:
         seed: int,
         known: Callable[[str], Known],
         call: Caller,
+        authority: Callable[[], str] = no_authority,
         end: float | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -79,6 +80,7 @@ class Drive:
         if len({each.name for each in plan}) < len(plan):
             raise UsageError("two planned calls have the same name")
         self._call = call
+        self._authority = authority
         self._end = math.inf if end is None else end
         self._now = now
         self._entries: list[tuple[float, int, Callable[[float], None]]] = []
@@ -276,6 +278,7 @@ class Drive:
             tag=planned.draw_tag,
             number=partial(next, self._numbers),
             pick=planned.draws.below,
+            authority=self._authority,
         )
         if not suits(planned.need, sight):
             planned.no_target += 1

@@ -36,11 +36,12 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """A response; *content* is sent as JSON."""
+    """A response; *content* is sent as JSON, or as it is where it is bytes, which are of *media_type*."""
 
     status: int
     content: Any
     headers: tuple[tuple[str, str], ...] = ()
+    media_type: str = "application/json"
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -142,9 +143,10 @@ class _Conversation:
     async def _write(self, response: Response) -> None:
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
-        content = msgspec.json.encode(response.content) + b"\n"
+        as_it_is = isinstance(response.content, bytes)
+        content = response.content if as_it_is else msgspec.json.encode(response.content) + b"\n"
         headers = [
-            ("Content-Type", "application/json"),
+            ("Content-Type", response.media_type),
             ("Content-Length", str(len(content))),
             ("Cache-Control", "no-store"),
             *response.headers,

@@ -75,6 +75,8 @@ def describe(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"uploads        {uploads}"
     if events := record["security_events"]:
         yield f"security       {events:,} events"
+    if certificates := _certificates(record.get("certificates", {})):
+        yield f"certificates   {certificates}"
     if failures := _listed(record["store_failures"]):
         yield f"database       {failures}"
     yield from _planned(record.get("planned_calls", {}))
@@ -112,6 +114,11 @@ def _transactions(counts: Mapping[str, Any]) -> Iterator[str]:
         energy: int = counts["energy_wh"]  # an integer of any length
         kilowatt_hours = f"; {energy // 1000:,}.{energy % 1000:03} kWh" if energy else ""
         yield f"transactions   {listed}{kilowatt_hours}"
+
+
+def _certificates(counts: Mapping[str, Any]) -> str:
+    numbers = {name: count for name, count in counts.items() if name != "refused"}
+    return _listed({**numbers, **_named("refused:", counts.get("refused", {}))})
 
 
 def _named(what: str, counts: Mapping[str, int]) -> dict[str, int]:

@@ -18,6 +18,7 @@ from loadsim.csms.calling import CALL_TIMEOUT, Callee, Calls, LineLost, Outcome
 from loadsim.csms.drive import HEARD, Drive
 from loadsim.csms.options import ServerOptions
 from loadsim.csms.record import ServerCounts
+from loadsim.csms.signing import Signer
 from loadsim.csms.sockets import WatchedStream, listen, url_of
 from loadsim.ocpp.frame import Call, CallError, CallResult
 from loadsim.v16.central import Central, ChargePointSession
@@ -96,11 +97,15 @@ class Server:
         self._opening: set[trio.CancelScope] = set()
         self._random = random.Random(options.seed)
         self._calls = Calls()
+        self._signer = Signer(options.db, call=self.call)
+        self._signer.prepare(options.behaviour.calls)
+        central.on_csr = self._signer.consider
         self.drive = Drive(
             options.behaviour.calls,
             seed=options.seed,
             known=central.charge_point,
             call=self.call,
+            authority=self.authority,
             end=options.calls_end,
         )
 
@@ -115,6 +120,7 @@ class Server:
             **self._counts.record(),
             **self._central.record(),
             **self._calls.record(),
+            **self._signer.record(),
             **self.drive.record(),
         }
 
@@ -132,6 +138,14 @@ class Server:
                     for number, each in session.open_transactions.items()
                 ],
             }
+
+    def authority(self) -> str:
+        """Return the certificate of its own authority in PEM, which is made at the first need.
+
+        Raises:
+            ValueError: there is none; the text says why.
+        """
+        return self._signer.certificate()
 
     async def call(
         self, identity: str, action: str, payload: Mapping[str, Any], *, timeout: float = CALL_TIMEOUT
@@ -151,6 +165,10 @@ class Server:
         if connection.callee is None:
             connection.callee = self._calls.callee(identity, connection, legacy=connection.legacy)
         return await connection.callee.call(request, timeout=timeout)
+
+    async def sign(self) -> None:
+        """Send out the certificates that charge points asked for, until cancelled."""
+        await self._signer.run()
 
     async def accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
         """Serve what connects to *listener* in *connections*, until cancelled."""
@@ -286,7 +304,10 @@ class Server:
 
     async def _answer(self, connection: _Connection, request: Call | CallError) -> None:
         reply = conversation.answer(request, connection.session, datetime.now(UTC))
+        certificate = self._signer.take()
         await connection.websocket.send_message(conversation.write(reply))
+        if certificate is not None:  # the answer has gone first
+            self._signer.deliver(connection.session.identity, certificate)
         heard = isinstance(reply, CallResult) and not connection.gone
         if self.drive and heard and isinstance(request, Call) and request.action in HEARD:
             self.drive.heard(connection.session.identity, request)
@@ -319,6 +340,7 @@ async def serve(
                     for listener in listeners:
                         accepting.start_soon(server.accept, listener, connections)
                     accepting.start_soon(server.drive.run)
+                    accepting.start_soon(server.sign)
                     if not options.hold_calls:
                         server.drive.begin()
                     task_status.started(server)

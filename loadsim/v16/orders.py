@@ -54,12 +54,22 @@ class Place(Protocol):
         """The id of the last one it accepted."""
 
 
+def no_authority() -> str:
+    """Stand for the certificate authority of a central system that has none.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError("there is no certificate authority")
+
+
 class Sight(msgspec.Struct, kw_only=True, gc=False):
     """A charge point as the central system knows it at the moment of a request.
 
     *connectors* are statuses by number, from 1 on, *transactions* the open ones by id with their connectors,
     *reservation* the last one it accepted. *connector* is the one that the request is about, None: any. *tag*
     draws an id tag, *number* gives integers that were never given before, *pick* draws one of 0 .. n - 1.
+    *authority* gives the certificate of the central system's own authority, or raises ValueError.
     """
 
     identity: str
@@ -71,6 +81,7 @@ class Sight(msgspec.Struct, kw_only=True, gc=False):
     tag: Callable[[], str]
     number: Callable[[], int]
     pick: Callable[[int], int]
+    authority: Callable[[], str] = no_authority
 
 
 SAMPLE: Final = Sight(
@@ -82,6 +93,7 @@ SAMPLE: Final = Sight(
     tag=lambda: "TAG00001",
     number=lambda: 1,
     pick=lambda count: 0,
+    authority=lambda: "-----BEGIN CERTIFICATE-----",
 )
 """A charge point that suits every request: to try out what a plan asks for."""
 
@@ -116,7 +128,7 @@ def fill(action: str, payload: Mapping[str, Any], sight: Sight) -> dict[str, Any
     """Return *payload* with its placeholders replaced, and with what it leaves open.
 
     Raises:
-        ValueError: a placeholder is none, or its duration is malformed.
+        ValueError: a placeholder is none, its duration is malformed, or there is no authority.
     """
     given: dict[str, Any] = {key: _replace(value, sight) for key, value in payload.items()}
     for key, rule in _RULES.get(action, {}).items():
@@ -139,12 +151,15 @@ def _replace(value: Any, sight: Sight) -> Any:
 
 
 def _placeholder(match: re.Match[str], sight: Sight) -> str:
-    """Replace ``{id}``, ``{now}``, ``{now+10m}`` and ``{now-1h}``; other braces are text (JSON in a DataTransfer)."""
+    """Replace ``{id}``, ``{authority}``, ``{now}``, ``{now+10m}``; other braces are text (JSON in a DataTransfer)."""
     name, sign, duration = match[1], match[2], match[3]
     if name == "id" and sign is None:
         return sight.identity
+    if name == "authority" and sign is None:
+        return sight.authority()
     if name != "now":
-        raise ValueError(f"unknown placeholder {shown(match[0])}; expected {{now}}, {{now+10m}} or {{id}}")
+        expected = "{now}, {now+10m}, {id} or {authority}"
+        raise ValueError(f"unknown placeholder {shown(match[0])}; expected {expected}")
     seconds = 0.0 if sign is None else parse_duration(duration)
     try:
         moment = sight.now + timedelta(seconds=-seconds if sign == "-" else seconds)
@@ -228,6 +243,10 @@ _RULES: Final[Mapping[str, Mapping[str, _Rule]]] = MappingProxyType(
             "certificateType": _unless_given(lambda sight: "CentralSystemRootCertificate"),
         },
         "GetLog": {"logType": _unless_given(lambda sight: "DiagnosticsLog"), "requestId": _NUMBER},
+        "InstallCertificate": {
+            "certificateType": _unless_given(lambda sight: "CentralSystemRootCertificate"),
+            "certificate": _unless_given(lambda sight: sight.authority()),
+        },
         "RemoteStartTransaction": {
             "idTag": _TAG,
             "connectorId": _unless_given(lambda sight: _any_of(sight, _PREPARING, _AVAILABLE)),

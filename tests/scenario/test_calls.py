@@ -203,7 +203,7 @@ MISTAKES = {
     "{send: ^UpdateFirmware, rate: 1/s}": ".send: UpdateFirmware: Object missing required field `location`",
     "{send: Reset, ^with: {type: Soft, at: once}, rate: 1/s}": ".with: Reset: Object contains unknown field `at`",
     "{send: Reset, ^with: {type: '{then}'}, rate: 1/s}": ".with: Reset: unknown placeholder '{then}'; "
-    "expected {now}, {now+10m} or {id}",
+    "expected {now}, {now+10m}, {id} or {authority}",
     "{send: UpdateFirmware, ^with: {location: 'a:b', retrieveDate: '{now+10}'}, rate: 1/s}": ".with: UpdateFirmware: "
     "expected a duration such as '30s', '5m' or '1h30m', got '10'; the unit is missing",
     "{send: Reset, with: ^Hard, rate: 1/s}": ".with: expected a mapping with the request's properties, got 'Hard'",

@@ -34,6 +34,7 @@ def data_of(text: Any) -> Any:
         ("{now+1h30m}", "2026-11-22T10:45:00.250Z"),
         ("{now-250ms}", "2026-11-22T09:15:00.000Z"),
         ("{now+0s}", "2026-11-22T09:15:00.250Z"),
+        ("by {authority}", "by -----BEGIN CERTIFICATE-----"),
         ("from {now} at {id}", "from 2026-11-22T09:15:00.250Z at CP7"),
         ({"a": ["{id}", 1, None, {"b": "{id}"}]}, {"a": ["CP7", 1, None, {"b": "CP7"}]}),
     ],
@@ -43,7 +44,7 @@ def test_placeholders_are_replaced_however_deep(text: Any, expected: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["{then}", "{id+1m}", "{now+}", "{now+10}", "{now+-1m}", "{now+999999999999d}", "{Now}"]
+    "text", ["{then}", "{id+1m}", "{authority+1m}", "{now+}", "{now+10}", "{now+-1m}", "{now+999999999999d}", "{Now}"]
 )
 def test_a_placeholder_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"placeholder|duration|9999"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from operator import attrgetter
 from typing import Final
 
 from loadsim.charge_point.charge_point import ChargePoint
@@ -13,6 +15,7 @@ from loadsim.v16.open_arrivals import arrival_times, send_as_due
 from loadsim.v16.status import learn
 
 AUTHORIZE: Final = BY_NAME["Authorize"]
+_CLASS: Final = attrgetter("tag_class")
 
 
 async def authorize(charge_point: ChargePoint) -> None:
@@ -23,13 +26,13 @@ async def authorize(charge_point: ChargePoint) -> None:
     tag_draws = charge_point.draws(f"tags {charge_point.lives}")
     arrival_draws = charge_point.draws(f"arrivals {charge_point.lives}")
     times = arrival_times(settings, charge_point.living_since, arrival_draws)
-
-    async def send(due: float, drawn: DrawnTag) -> None:
-        response = await send_authorize(charge_point, drawn, due)
-        learn(charge_point, drawn.id_tag, response.id_tag_info)
-
     drivers = ((due, tags.draw(tag_draws)) for due in times)
-    await send_as_due(charge_point, AUTHORIZE, drivers, send, lambda drawn: drawn.tag_class)
+    await send_as_due(charge_point, AUTHORIZE, drivers, partial(_send, charge_point), _CLASS)
+
+
+async def _send(charge_point: ChargePoint, due: float, drawn: DrawnTag) -> None:
+    response = await send_authorize(charge_point, drawn, due)
+    learn(charge_point, drawn.id_tag, response.id_tag_info)
 
 
 async def send_authorize(charge_point: ChargePoint, drawn: DrawnTag, due: float) -> AuthorizeResponse:

@@ -17,8 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
-from tests.csms.every_action import ASKED, ODD, SENT
+from tests.csms.every_action import ASKED, ODD, PEM, SENT
 from tests.csms.test_process import DEADLINE, ROOT, pipe
 from tests.peers import HERE, node_or_skip
 from tests.v16.frames import BY_CHARGE_POINT, BY_CSMS
@@ -35,6 +40,12 @@ calls:
   - {name: in-preparation, send: GetLocalListVersion, on: Preparing, to: "*ä"}
 """
 IDENTITY = "CP 1/ä"
+KEY = ec.generate_private_key(ec.SECP256R1())
+SUBJECT = x509.Name(
+    [x509.NameAttribute(NameOID.COMMON_NAME, "S-1"), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Operator")]
+)
+REQUEST = x509.CertificateSigningRequestBuilder().subject_name(SUBJECT).sign(KEY, hashes.SHA256())
+CALLS = (*SENT, ("SignCertificate", {"csr": REQUEST.public_bytes(Encoding.PEM).decode()}))
 ENCODED = "CP%201%2F%C3%A4"
 
 
@@ -79,7 +90,7 @@ def csms(folder: Path) -> Iterator[Csms]:
 
 @contextmanager
 def charge_point(name: str, url: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    script = {"odd": [text for text, _ in ODD], "calls": SENT, "answers": {name: each for name, _, each in ASKED}}
+    script = {"odd": [text for text, _ in ODD], "calls": CALLS, "answers": {name: each for name, _, each in ASKED}}
     (folder / "script.json").write_text(json.dumps(script), encoding="utf-8")
     command = {
         "pypi": [sys.executable, str(Path(__file__).with_name("pypi_charge_point.py"))],
@@ -139,16 +150,17 @@ def test_their_validators_have_nothing_to_complain_of(outcome: Outcome) -> None:
 
 
 def test_every_action_of_a_charge_point_is_answered(outcome: Outcome) -> None:
-    assert {action for action, _ in SENT} == BY_CHARGE_POINT
-    assert Counter(outcome.report["calls"]) == Counter(action for action, _ in SENT)
-    answers = dict(zip((action for action, _ in SENT), outcome.report["answers"], strict=True))
+    assert {action for action, _ in CALLS} == BY_CHARGE_POINT
+    assert Counter(outcome.report["calls"]) == Counter(action for action, _ in CALLS)
+    answers = dict(zip((action for action, _ in CALLS), outcome.report["answers"], strict=True))
     accepted = {"status": "Accepted", "parentIdTag": "GROUP"}
     assert answers["BootNotification"]["interval"] == 77
     assert answers["StartTransaction"] == {"transactionId": 1, "idTagInfo": accepted}
     assert answers["StopTransaction"] == {"idTagInfo": accepted}
     assert answers["Authorize"] == {"idTagInfo": {"status": "Blocked"}}  # of the second one
     assert answers["DataTransfer"] == {"status": "UnknownVendorId"}
-    assert answers["SignCertificate"] == {"status": "Rejected"}
+    assert answers["SignCertificate"] == {"status": "Accepted"}  # of the second one, which is one
+    assert {"status": "Rejected"} in outcome.report["answers"]
     assert {action for action, answer in answers.items() if answer == {}} == {
         "DiagnosticsStatusNotification",
         "FirmwareStatusNotification",
@@ -172,10 +184,32 @@ def test_every_action_of_a_csms_gets_there_by_hand_and_its_answer_back(outcome: 
     assert {action for action, _, _ in ASKED} == BY_CSMS
     assert outcome.ordered == [(200, {"result": answer}) for _, _, answer in ASKED]
     asked = [(action, payload) for action, payload in outcome.report["asked"]]
-    planned = [("TriggerMessage", {"requestedMessage": "Heartbeat"}), ("ClearCache", {}), ("GetLocalListVersion", {})]
-    assert [each for each in asked if each not in planned] == [
-        (action, payload) for action, payload, _ in ASKED if (action, payload) not in planned
+    by_itself = [
+        ("TriggerMessage", {"requestedMessage": "Heartbeat"}),
+        ("ClearCache", {}),
+        ("GetLocalListVersion", {}),
     ]
+    by_itself.append(("CertificateSigned", {"certificateChain": signed(outcome)}))
+    assert [each for each in asked if each not in by_itself] == [
+        (action, payload) for action, payload, _ in ASKED if (action, payload) not in by_itself
+    ]
+
+
+def signed(outcome: Outcome) -> str:
+    """Return the certificate that the charge point was sent because it has asked for one."""
+    sent = [
+        payload["certificateChain"] for action, payload in outcome.report["asked"] if action == "CertificateSigned"
+    ]
+    (chain,) = [each for each in sent if each != PEM]
+    return str(chain)
+
+
+def test_the_certificate_that_the_charge_point_asks_for_is_sent_to_it(outcome: Outcome) -> None:
+    certificate = x509.load_pem_x509_certificate(signed(outcome).encode())
+    assert certificate.public_key() == KEY.public_key()
+    assert certificate.subject == SUBJECT
+    certificates = outcome.record["certificates"]
+    assert (certificates["signed"], certificates["rejected"], sum(certificates["refused"].values())) == (1, 1, 1)
 
 
 def test_both_sides_count_the_same(outcome: Outcome) -> None:

@@ -22,8 +22,10 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from tests.file_servers import Files, Handler, http_server
-from tests.network import questions
+from tests.network import questions, questions_of_upkeep
+from tests.network.questions_of_upkeep import VERSION
 from tests.network.running import Run, books_balance, run
+from tests.network.steps import FROM_CENTRAL_SYSTEM, FROM_CHARGE_POINT, Step, includes
 from tests.peers import start
 from tests.v16.authorities import DAY, Held, root
 
@@ -60,15 +62,22 @@ fleets:
         imsi: "204", meter_type: dual, meter_serial: "M-{{id}}"}}
     heartbeat: {{every: 2s, regardless_of_traffic: true}}
     authorize: 600/h
+    data_transfer: {{rate: 600/h, message: beat, size: 300B}}
     session: hasty
     configuration:
-      {{MeterValueSampleInterval: 1, MeterValuesSampledData: "{MEASURANDS}", ClockAlignedDataInterval: 5,
-        StopTxnSampledData: "Energy.Active.Import.Register,SoC"}}
+      {{ConnectionTimeOut: 3, MeterValueSampleInterval: 1, MeterValuesSampledData: "{MEASURANDS}",
+        ClockAlignedDataInterval: 5, StopTxnSampledData: "Energy.Active.Import.Register,SoC"}}
     hardware:
       {{faults: 300/h, fault_lasts: 500ms..1s, codes: {{GroundFailure: 50%, OtherError: 50%}}, power_losses: 60/h,
-        power_loss_lasts: 300ms..600ms, ev_disconnects: 600/h}}
+        power_loss_lasts: 300ms..600ms, ev_disconnects: 1800/h}}
     reconnect: {{first: 200ms, factor: 1, max: 200ms, jitter: 0%}}
-  app: {{count: 4, connectors: 2, power: 150kW, session: by_app, configuration: {{MeterValueSampleInterval: 1}}}}
+  app:
+    count: 4
+    connectors: 2
+    power: 150kW
+    session: by_app
+    configuration: {{MeterValueSampleInterval: 1}}
+    data_transfer: {{rate: 600/h, vendor: org.example, size: 0B}}
   every: {{count: {ASKED["every"]}, connectors: 8, power: 100kW}}
   reset: {{count: {ASKED["reset"]}, connectors: 2, power: 50kW, session: parked, reboot: 200ms..400ms}}
   update:
@@ -112,7 +121,7 @@ class Authorities:
         return cls(*(root(name, begins=now - DAY, ends=now + DAY) for name in ("operator", "maker", "stranger")))
 
 
-def scripts(files: str, authorities: Authorities) -> dict[str, list[questions.Step]]:
+def scripts(files: str, authorities: Authorities) -> dict[str, list[Step]]:
     """Write what the charge points of each fleet are asked, with firmware and logs on a server at *files*."""
     operator, maker, stranger = authorities.operator, authorities.maker, authorities.stranger
     return {
@@ -124,9 +133,9 @@ def scripts(files: str, authorities: Authorities) -> dict[str, list[questions.St
             *questions.TRANSACTIONS,
         ],
         "reset": questions.RESETS,
-        "update": questions.updates(files),
-        "secure": questions.security(files, FIRMWARE, operator, maker, stranger),
-        "bare": questions.of_profiles_switched_off(maker),
+        "update": questions_of_upkeep.updates(files),
+        "secure": questions_of_upkeep.security(files, FIRMWARE, operator, maker, stranger),
+        "bare": questions_of_upkeep.of_profiles_switched_off(maker),
         "late": questions.LATE,
     }
 
@@ -160,7 +169,7 @@ class Outcome:
     run: Run
     record: Any
     files: Files
-    steps: dict[str, list[questions.Step]]
+    steps: dict[str, list[Step]]
 
     @property
     def summary(self) -> Any:
@@ -170,7 +179,7 @@ class Outcome:
 def attempt(name: str, folder: Path, authorities: Authorities) -> Outcome:
     with http_server() as files:
         steps = scripts(files.url, authorities)
-        files.files[f"/firmware-{questions.VERSION}.bin"] = FIRMWARE
+        files.files[f"/firmware-{VERSION}.bin"] = FIRMWARE
         files.answer = partial(serve, authorities.operator)
         plan = {
             "scripts": {fleet: [step.as_json() for step in asked] for fleet, asked in steps.items()},
@@ -209,14 +218,14 @@ def test_what_is_asked_is_answered_as_ocpp_prescribes(outcome: Outcome) -> None:
             assert told == [(step.send, step.outcome) for step in steps]
             if n == 0:  # the names of files are those of the first
                 for step, (_, _, answer) in zip(steps, answers, strict=True):
-                    assert questions.includes(answer, step.answer), (step, answer)
+                    assert includes(answer, step.answer), (step, answer)
                     assert not set(step.lacks) & set(answer), (step, answer)
 
 
 def test_every_action_went_over_the_wire_in_its_direction(outcome: Outcome) -> None:
-    assert set(outcome.record["received"]) == questions.FROM_CHARGE_POINT
-    assert set(outcome.record["asked"]) == questions.FROM_CENTRAL_SYSTEM
-    assert len(questions.FROM_CHARGE_POINT | questions.FROM_CENTRAL_SYSTEM) == 39
+    assert set(outcome.record["received"]) == FROM_CHARGE_POINT
+    assert set(outcome.record["asked"]) == FROM_CENTRAL_SYSTEM
+    assert len(FROM_CHARGE_POINT | FROM_CENTRAL_SYSTEM) == 39
     for action, statuses in outcome.record["asked"].items():
         assert set(statuses) & NOT_REFUSED or action == "DataTransfer", f"{action} was refused always: {statuses}"
 
@@ -291,7 +300,7 @@ def test_transactions_end_for_every_reason_there_was(outcome: Outcome) -> None:
         "none",
     }
     assert reasons["UnlockCommand"] == ASKED["every"]
-    assert reasons["Remote"] == ASKED["every"] + ASKED["update"]
+    assert reasons["Remote"] == ASKED["every"] + ASKED["update"] + ASKED["bare"]
 
 
 def test_drivers_whom_the_central_system_starts_all_charge(outcome: Outcome) -> None:
@@ -312,7 +321,7 @@ def test_files_really_went_to_and_fro(outcome: Outcome) -> None:
     requests = Counter(outcome.files.requests)
 
     updates = ASKED["update"] + 2 * ASKED["secure"]  # one with a wrong signature
-    assert requests[f"GET /firmware-{questions.VERSION}.bin"] == updates
+    assert requests[f"GET /firmware-{VERSION}.bin"] == updates
     assert requests["GET /none.bin"] == 2 * ASKED["update"]  # and one try more
     sent = {name: content for name, content in outcome.files.files.items() if content != FIRMWARE}
     for n in range(ASKED["update"]):

@@ -20,6 +20,7 @@ const { values: chosen } = parseArgs({
     },
 });
 
+const KNOWN_VENDORS = 'com.example.'; // their data is accepted
 const TEXTS_KEPT = 20; // of errors: enough to see what is wrong
 const BACKLOG = 8192;
 
@@ -107,7 +108,11 @@ const answers = {
         transactions.noteValues(payload);
         return {};
     },
-    DataTransfer: () => ({ status: 'UnknownVendorId' }),
+    DataTransfer: (_client, { vendorId }) => {
+        if (vendorId.startsWith(KNOWN_VENDORS)) return { status: 'Accepted', data: 'thanks' };
+        add(record.refused, 'DataTransfer');
+        return { status: 'UnknownVendorId' };
+    },
     FirmwareStatusNotification: () => ({}),
     DiagnosticsStatusNotification: () => ({}),
     LogStatusNotification: () => ({}),

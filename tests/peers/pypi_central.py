@@ -46,6 +46,7 @@ from .serving import (
 )
 
 SUBPROTOCOL = Subprotocol("ocpp1.6")
+KNOWN_VENDORS = "com.example."  # their data is accepted
 TEXTS_KEPT = 20  # of errors: enough to see what is wrong
 
 
@@ -195,7 +196,10 @@ class ChargePoint(OcppChargePoint):  # type: ignore[misc]
         return call_result.MeterValues()
 
     @on(Action.data_transfer)  # type: ignore[untyped-decorator]
-    def on_data_transfer(self, **_: object) -> call_result.DataTransfer:
+    def on_data_transfer(self, vendor_id: str, **_: object) -> call_result.DataTransfer:
+        if vendor_id.startswith(KNOWN_VENDORS):
+            return call_result.DataTransfer(status=DataTransferStatus.accepted, data="thanks")
+        self.central.refused["DataTransfer"] += 1
         return call_result.DataTransfer(status=DataTransferStatus.unknown_vendor_id)
 
     @on(Action.firmware_status_notification)  # type: ignore[untyped-decorator]

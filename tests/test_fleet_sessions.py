@@ -172,6 +172,8 @@ async def test_a_start_that_cannot_be_delivered_when_a_run_is_interrupted_is_a_l
 
     assert run.counted("transactions.lost") == run.counted("transactions.begun") > 3
     assert {call.payload["transactionId"] for call in run.csms.calls("StopTransaction")} == {-1}
+    last = [str(call.payload) for call in run.csms.calls("StartTransaction") if call.at - run.begun >= 55]
+    assert len(last) == len(set(last)) == run.counted("transactions.begun")  # each is tried once more
 
 
 async def test_drivers_who_are_authorized_after_the_end_begin_nothing(autojump_clock: MockClock) -> None:

@@ -344,6 +344,21 @@ async def test_the_next_life_of_a_charge_point_begins_at_once_whatever_reboot_wa
         assert charge_point.linked
 
 
+async def test_a_status_that_was_not_yet_said_when_the_charge_point_went_is_no_news_when_it_comes_back(
+    autojump_clock: MockClock,
+) -> None:
+    async with world(**PUNCTUAL) as w:
+        charge_point = await w.online(configuration={"MinimumStatusDuration": "60"})
+        w.arrive(charge_point)
+        await trio.sleep(30)
+        charge_point.stop()
+        await trio.sleep(10)
+        w.live(charge_point)
+        await trio.sleep(100)
+
+        assert statuses_of(w.csms, 1) == ["Available", "Available"]
+
+
 @pytest.mark.parametrize("steady", [0, 5, 20])
 async def test_rule_14_a_status_that_does_not_last_minimum_status_duration_is_not_said(
     autojump_clock: MockClock, steady: int

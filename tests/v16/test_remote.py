@@ -57,6 +57,18 @@ async def test_rule_25_a_remote_start_is_answered_first_and_authorized_where_the
         assert w.counted("sessions.from_csms") == w.counted("sessions.started") == 1
 
 
+async def test_a_driver_who_takes_the_cable_after_the_end_begins_nothing(autojump_clock: MockClock) -> None:
+    async with world(**PUNCTUAL) as w:
+        await w.online(session=APP)
+        assert await remote_start(w) == "Accepted"
+        await trio.sleep(1)
+        w.context.ended_at = w.context.clock.elapsed
+        await trio.sleep(60)
+
+        assert w.counted("transactions.begun") == 0
+    assert w.counted("sessions.preparing") == 1
+
+
 async def test_rule_25_the_driver_who_waits_is_the_one_who_is_started(autojump_clock: MockClock) -> None:
     async with world(**PUNCTUAL) as w:
         charge_point = await w.online(connectors=3)

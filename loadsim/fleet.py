@@ -15,7 +15,7 @@ from loadsim.charge_point.context import Context
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.tags import TagClassPool, TagPool
 from loadsim.dialects import DIALECTS
-from loadsim.scenario.load_profile import online_intervals
+from loadsim.scenario.load_profile import online_intervals, planned_online
 from loadsim.scenario.plan import FleetPlan, Plan
 from loadsim.scenario.session_arrivals import session_arrivals
 from loadsim.scenario.shard import members
@@ -163,21 +163,22 @@ class Fleet:
     async def _bring_drivers(self, fleet: FleetPlan) -> None:
         """Have drivers come as the stages want it, whatever became of those before (an open load).
 
-        Every worker draws all arrivals of the fleet and takes those whose charge point is one of its own. A
-        driver who finds no free connector there goes to the next charge points of the shard.
+        Every worker draws all arrivals of the fleet, each to one of the charge points that are to be online then,
+        and takes those whose charge point is one of its own. A driver who finds no free connector there goes to
+        the next charge points of the shard.
         """
         context, settings = self._context, fleet.settings.session
         assert settings is not None
         tags = tag_pool(self._plan, settings.tags or fleet.tags)
         numbers = [member.number for member in self._members if member.fleet is fleet]
-        if tags is None or not numbers:
+        if tags is None:
             return
         first = next(number for number, each in first_numbers(self._plan) if each is fleet)
         full_since = -1
         arrivals = session_arrivals(self._plan.stages, fleet.name, Draws(self._plan.seed, fleet.name, 0, "sessions"))
         for index, due in enumerate(arrivals):
             draws = Draws(self._plan.seed, fleet.name, index, "session")
-            number = first + draws.below(fleet.count)
+            number = first + draws.below(planned_online(self._plan.stages, fleet.name, due))
             if number % self._workers != self._shard:
                 continue
             await context.sleep_until(due)

@@ -109,6 +109,27 @@ async def test_shards_bring_the_same_drivers_at_the_same_times_as_one(
     assert wanted == pytest.approx(alone.counted("energy.delivered"), abs=2 * alone.counted("sessions.due"))
 
 
+async def test_sessions_of_a_fleet_of_which_few_are_online_are_those_of_the_few(autojump_clock: MockClock) -> None:
+    stage = Stage(name="s", duration=60, online={"a": 5}, sessions={"a": 0.5}, jump=True, arrivals="even")
+    plan = plan_of([stage], counts=(100, 6), connectors=20, session=SessionSettings(plugged_in=fixed(500.0)))
+    runs = [await run_sessions(plan, shard=shard, workers=4) for shard in range(4)]
+
+    assert [run.counted("sessions.due") > 0 for run in runs] == [True] * 4
+    assert sum(run.counted("sessions.due") for run in runs) == 30
+    assert sum(run.counted("sessions.no_free_connector") for run in runs) == 0
+    for run in runs:  # two of the five are the first shard's
+        assert run.counted("sessions.due") == pytest.approx(12 if run is runs[0] else 6, abs=6)
+
+
+async def test_sessions_that_are_planned_while_nobody_is_to_be_online_are_counted_once(
+    autojump_clock: MockClock,
+) -> None:
+    stage = Stage(name="s", duration=60, online={"a": 0}, sessions={"a": 0.5}, jump=True, arrivals="even")
+    runs = [await run_sessions(plan_of([stage]), shard=shard, workers=3) for shard in range(3)]
+
+    assert [run.counted("sessions.no_free_connector") for run in runs] == [30, 0, 0]
+
+
 async def test_a_fleet_that_ramps_down_stops_its_transactions_and_says_so(autojump_clock: MockClock) -> None:
     book = Book()
     plan = plan_of(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from functools import partial
 from operator import attrgetter
 from typing import Final
+
+import trio
 
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.tags import DrawnTag
@@ -18,16 +21,19 @@ AUTHORIZE: Final = BY_NAME["Authorize"]
 _CLASS: Final = attrgetter("tag_class")
 
 
-async def authorize(charge_point: ChargePoint) -> None:
-    """Authorize as drivers arrive, until cancelled."""
+def authorize(charge_point: ChargePoint) -> Awaitable[None]:
+    """Authorize as drivers arrive, until cancelled.
+
+    No coroutine of its own around the one that it returns: every charge point would pay for it as long as it lives.
+    """
     settings, tags = charge_point.settings.authorize, charge_point.tags
     if settings is None or settings.rate == 0 or tags is None:
-        return
+        return trio.lowlevel.checkpoint()  # noqa: ASYNC105 - whoever gets it awaits it
     tag_draws = charge_point.draws(f"tags {charge_point.lives}")
     arrival_draws = charge_point.draws(f"arrivals {charge_point.lives}")
     times = arrival_times(settings, charge_point.living_since, arrival_draws)
-    drivers = ((due, tags.draw(tag_draws)) for due in times)
-    await send_as_due(charge_point, AUTHORIZE, drivers, partial(_send, charge_point), _CLASS)
+    drivers = partial(tags.draw, tag_draws)
+    return send_as_due(charge_point, AUTHORIZE, times, drivers, partial(_send, charge_point), _CLASS)
 
 
 async def _send(charge_point: ChargePoint, due: float, drawn: DrawnTag) -> None:

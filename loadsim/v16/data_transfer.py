@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from itertools import count
 from typing import Final
 
 from msgspec import UNSET
@@ -27,8 +28,8 @@ async def transfer_data(charge_point: ChargePoint) -> None:
         return
     draws = charge_point.draws(f"data arrivals {charge_point.lives}")
     times = arrival_times(settings.arrivals, charge_point.living_since, draws)
-    messages = ((due, number) for number, due in enumerate(times, 1))
-    await send_as_due(charge_point, DATA_TRANSFER, messages, partial(_send, charge_point, settings))
+    numbers = partial(next, count(1))
+    await send_as_due(charge_point, DATA_TRANSFER, times, numbers, partial(_send, charge_point, settings))
 
 
 async def _send(charge_point: ChargePoint, settings: DataTransferSettings, due: float, number: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Final
 
 from loadsim.charge_point.charge_point import ChargePoint
@@ -51,14 +52,14 @@ async def connected(charge_point: ChargePoint) -> None:
             memory.sending.ring()  # it looks whether there still is a connection
 
 
-async def living(charge_point: ChargePoint) -> None:
+def living(charge_point: ChargePoint) -> Awaitable[None]:
     """Authorize as drivers pass by, send what the vendor wants to know, and break down as hardware does."""
     hardware = charge_point.settings.hardware
     if hardware.faults or hardware.power_losses or hardware.ev_disconnects:
         charge_point.spawn(break_down, charge_point)
     if charge_point.settings.data_transfer is not None:
         charge_point.spawn(transfer_data, charge_point)
-    await authorize(charge_point)
+    return authorize(charge_point)
 
 
 async def leaving(charge_point: ChargePoint) -> None:

@@ -23,7 +23,8 @@ T = TypeVar("T")
 async def send_as_due(
     charge_point: ChargePoint,
     action: Action,
-    arrivals: Iterator[tuple[float, T]],
+    times: Iterator[float],
+    what: Callable[[], T],
     send: Callable[[float, T], Awaitable[None]],
     tag_class: Callable[[T], str] = lambda arrived: "",
 ) -> None:
@@ -34,11 +35,12 @@ async def send_as_due(
     Args:
         charge_point: who sends.
         action: the row of what it sends.
-        arrivals: when each falls due, in seconds of the run and never falling, and what it is about; without end.
+        times: when each falls due, in seconds of the run, never falling; without end.
+        what: called once for each, in their order: what it is about.
         send: makes one such call; it may raise CallFailed.
         tag_class: the class of tags under which one is counted as well.
     """
-    due, arrived = next(arrivals)
+    due, arrived = next(times), what()
     in_hand = False
     try:
         while True:  # absolute, from the plan: slow answers must not thin the load
@@ -46,15 +48,15 @@ async def send_as_due(
             in_hand = True
             with suppress(CallFailed):
                 await send(due, arrived)
-            due, arrived = next(arrivals)
+            due, arrived = next(times), what()
             in_hand = False
     finally:
         if in_hand:  # cancelled while it waited for its turn, which `call` has counted
-            due, arrived = next(arrivals)
+            due, arrived = next(times), what()
         end, left = charge_point.stopped_at, 0
         while end is not None and due <= end:
             charge_point.leave_unsent(action, [due], tag_class(arrived))
-            due, arrived = next(arrivals)
+            due, arrived = next(times), what()
             left += 1
             if left % _LEFT_AT_A_TIME == 0:  # a long backlog must not hold up the others, nor the snapshots
                 with trio.CancelScope(shield=True):

@@ -18,6 +18,9 @@ from loadsim.v16.security import report_security_event
 _STOPS_TAKE: Final = 30.0
 """Seconds that a soft reset waits for its transactions' stops to be confirmed; what is left goes out after it."""
 _POLL: Final = 0.05
+_LAST_BREATH: Final = 0.5
+"""Seconds from the answer to a hard reset until the charge point is gone: hardware takes as long, and a CSMS that is
+just writing when the connection breaks would lose the answer."""
 
 
 def reset(charge_point: ChargePoint, request: ResetRequest) -> Reply:
@@ -33,17 +36,25 @@ def reset(charge_point: ChargePoint, request: ResetRequest) -> Reply:
 
 
 async def _begin(charge_point: ChargePoint, *, hard: bool) -> None:
-    charge_point.spawn(partial(reboot, charge_point, "HardReset" if hard else "SoftReset", abrupt=hard))
+    reason: Reason = "HardReset" if hard else "SoftReset"
+    charge_point.spawn(partial(reboot, charge_point, reason, abrupt=hard, after=_LAST_BREATH if hard else 0.0))
     await trio.lowlevel.checkpoint()
 
 
 async def reboot(
-    charge_point: ChargePoint, reason: Reason, *, abrupt: bool = False, away: float | None = None
+    charge_point: ChargePoint,
+    reason: Reason,
+    *,
+    abrupt: bool = False,
+    after: float = 0.0,
+    away: float | None = None,
 ) -> None:
     """Stop all transactions for *reason*, hang up, be away for *away* seconds (None: drawn) and boot.
 
-    An *abrupt* one does not wait for anything: the stops are in the outbox, which a reboot does not empty.
+    An *abrupt* one comes *after* so many seconds and waits for nothing: the stops are in the outbox, which a reboot
+    does not empty.
     """
+    await trio.sleep(after)
     stop_all(charge_point, reason)
     memory = memory_of(charge_point)
     if not abrupt:

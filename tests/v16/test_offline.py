@@ -272,7 +272,7 @@ async def test_rule_27_transactions_of_a_charge_point_that_is_reset_offline_are_
 
         boots, stops = w.csms.calls("BootNotification"), w.csms.calls("StopTransaction")
         assert len(boots) == 2
-        assert [(stop.payload["reason"], happened_at(stop)) for stop in stops] == [("HardReset", wall_clock(100))]
+        assert [(stop.payload["reason"], happened_at(stop)) for stop in stops] == [("HardReset", wall_clock(100.5))]
         assert 400 < boots[1].at <= stops[0].at
         assert (book.open, book.problems) == ([], [])
 

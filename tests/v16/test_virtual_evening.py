@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from loadsim.scenario.plan import Plan
 from tests.support import open_books, open_session_books
 from tests.v16.authorities import Held, root
 from tests.v16.evening import OUTAGE, Evening, evening_plan, spend
@@ -177,15 +178,45 @@ def evening_size(reading: Reading) -> int:
     return len({each.identity for each in reading.exchanges})
 
 
+def test_answers_that_come_too_late_lose_and_double_nothing(evening: Evening, operator: Held) -> None:
+    plan = first_minutes(evening.plan, 600.0)
+    patience = {"TransactionMessageAttempts": "20", "TransactionMessageRetryInterval": "1"}
+    fleets = []
+    for fleet in plan.fleets:
+        configuration = {**fleet.settings.configuration, **patience}
+        hasty = structs.replace(fleet.settings, call_timeout=2.0, configuration=configuration)
+        fleets.append(structs.replace(fleet, settings=hasty))
+    assert plan.embedded is not None
+    slow = structs.replace(plan.embedded, latency=(0.02, 2.5))
+
+    late = spend(structs.replace(plan, fleets=tuple(fleets), embedded=slow), operator)
+
+    counters, record = late.totals.counters, late.csms.central.record()["transactions"]
+    assert open_books(late.totals) == open_session_books(late.totals) == []
+    assert counters["strays.late"] > 100
+    assert record["repeated_starts"] > 0
+    assert record["repeated_stops"] > 0
+    assert record["doubled"] == counters["transactions.doubled"] == counters["transactions.lost"] == 0
+    assert counters["transactions.started"] <= record["started"] <= counters["transactions.begun"]
+    assert counters["energy.stopped"] <= record["energy_wh"] <= counters["energy.delivered"]
+    unheard = set(record["open_ids"]) - set(late.fleet.open_transactions)  # whose Start has had no good answer yet
+    assert len(unheard) <= counters["transactions.begun"] - counters["transactions.started"]
+
+
 def test_the_same_seed_makes_the_same_evening_and_another_one_another(evening: Evening, operator: Held) -> None:
-    rollout, early, *_ = evening.plan.stages
-    shorter = structs.replace(evening.plan, stages=(rollout, structs.replace(early, duration=480.0)))
+    shorter = first_minutes(evening.plan, 480.0)
     first, again = (spend(shorter, operator) for _ in range(2))
     other = spend(structs.replace(shorter, seed=evening.plan.seed + 1), operator)
 
     assert len(first.frames) > 2000
     assert gist(first) == gist(again)
     assert gist(first) != gist(other)
+
+
+def first_minutes(plan: Plan, seconds: float) -> Plan:
+    """Return *plan* with the rollout, and *seconds* of what comes after it."""
+    rollout, early, *_ = plan.stages
+    return structs.replace(plan, stages=(rollout, structs.replace(early, duration=seconds)))
 
 
 def gist(evening: Evening) -> list[tuple[Any, ...]]:

@@ -8,7 +8,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from tests.support import Answer, FakeCsms, Received, punctual_beat, punctual_boot, started
+import trio
+
+from tests.support import Answer, FakeCsms, Received, World, punctual_beat, punctual_boot, started
 
 STATUSES: Final = (
     "Available",
@@ -39,6 +41,17 @@ TRANSITIONS: Final = frozenset(
 
 PUNCTUAL: Final[dict[str, Any]] = {"BootNotification": punctual_boot, "Heartbeat": punctual_beat}
 """Scripts of a CSMS whose clock is right, and that does not ask for beats."""
+
+
+TRANSACTION_MESSAGES: Final = ("StartTransaction", "MeterValues", "StopTransaction")
+
+
+async def go_offline(w: World, seconds: float) -> None:
+    """Break the connection; for *seconds* none can be made."""
+    until = trio.current_time() + seconds
+    w.csms.refuse = lambda identity: "refused" if trio.current_time() < until else None
+    await w.csms.latest.drop()
+    await trio.testing.wait_all_tasks_blocked()
 
 
 def statuses_of(csms: FakeCsms, connector_id: int) -> list[str]:

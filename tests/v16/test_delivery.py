@@ -1,0 +1,220 @@
+"""A CSMS that fails to process what is about transactions: its tries, and its fate (OCPP 1.6, section 3.7.1)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from trio.testing import MockClock
+
+from loadsim.charge_point.distribution import fixed
+from loadsim.v16.memory import memory_of
+from tests.support import SILENCE, Answer, Received, Script, in_virtual_time, started, world
+from tests.v16.sessions import PUNCTUAL, TRANSACTION_MESSAGES, Book, bad_statuses, go_offline
+
+
+async def test_rule_20_other_messages_may_overtake_what_waits_for_its_next_try(autojump_clock: MockClock) -> None:
+    async with world(StartTransaction=Answer(error="InternalError"), **PUNCTUAL) as w:
+        charge_point = await w.online()
+        await trio.sleep(5)
+        w.arrive(charge_point)
+        await trio.sleep(30)
+
+        sent = [call.payload.get("status", call.action) for call in w.csms.calls() if call.at >= 5]
+        assert sent == ["Authorize", "Preparing", "StartTransaction", "Charging"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Answer(error="InternalError"), 0.0),
+        (Answer(payload={"transactionId": "seven"}), 0.0),
+        (Answer(raw='[3,"{id}"]'), 0.0),
+        (SILENCE, 10.0),
+    ],
+)
+async def test_rule_21_attempts_are_the_interval_times_the_preceding_ones_apart(
+    autojump_clock: MockClock, answer: Answer, error: float
+) -> None:
+    configuration = {"TransactionMessageAttempts": "4", "TransactionMessageRetryInterval": "20"}
+    async with world(StartTransaction=answer, **PUNCTUAL) as w:
+        charge_point = await w.online(call_timeout=10.0, configuration=configuration)
+        w.arrive(charge_point, plugged_in=2000.0)
+        await trio.sleep(1000)
+
+        tries = w.csms.times("StartTransaction")
+        gaps = [after - before - error for before, after in pairwise(tries)]
+        assert gaps == pytest.approx([20.0, 40.0, 60.0])
+        assert len({str(call.payload) for call in w.csms.calls("StartTransaction")}) == 1
+        assert len({call.id for call in w.csms.calls("StartTransaction")}) == 4
+        assert w.counted("outbox.given_up.StartTransaction") == 1
+
+
+async def test_rule_19_the_stop_of_a_start_that_was_given_up_says_minus_1(autojump_clock: MockClock) -> None:
+    configuration = {"TransactionMessageAttempts": "1"}
+    async with world(StartTransaction=Answer(error="InternalError"), **PUNCTUAL) as w:
+        charge_point = await w.online(configuration=configuration)
+        w.arrive(charge_point)
+        await trio.sleep(1000)
+
+        assert [call.payload["transactionId"] for call in w.csms.calls("StopTransaction")] == [-1]
+        assert {call.payload["transactionId"] for call in w.csms.calls("MeterValues")} == {-1}
+        assert (w.counted("transactions.lost"), w.counted("transactions.stopped")) == (1, 0)
+        assert w.counted("energy.stopped") == 0
+
+
+@pytest.mark.parametrize("number", [0, -1, -7, 2**31 - 1])
+async def test_rule_19_every_integer_is_a_transaction_id(autojump_clock: MockClock, number: int) -> None:
+    async with world(StartTransaction=started(number), **PUNCTUAL) as w:
+        charge_point = await w.online()
+        w.arrive(charge_point, plugged_in=10_000.0)
+        await trio.sleep(100)
+        order = {"transactionId": number}
+        assert await w.csms.latest.order("RemoteStopTransaction", order) == {"status": "Accepted"}
+        await trio.sleep(100)
+
+        assert [call.payload["transactionId"] for call in w.csms.calls("MeterValues")] == [number]
+        assert [call.payload["transactionId"] for call in w.csms.calls("StopTransaction")] == [number]
+        assert w.counted("transactions.stopped") == 1
+
+
+async def test_a_stop_that_is_given_up_is_a_lost_transaction(autojump_clock: MockClock) -> None:
+    async with world(StopTransaction=Answer(error="InternalError"), **PUNCTUAL) as w:
+        charge_point = await w.online(configuration={"TransactionMessageRetryInterval": "1"})
+        w.arrive(charge_point)
+        await trio.sleep(1000)
+
+        assert len(w.csms.calls("StopTransaction")) == 3
+        assert (w.counted("transactions.lost"), w.counted("transactions.stopped")) == (1, 0)
+        assert w.counted("energy.delivered") > w.counted("energy.stopped") == 0
+
+
+async def test_a_connection_that_breaks_uses_up_no_attempt(autojump_clock: MockClock) -> None:
+    configuration = {"TransactionMessageAttempts": "1"}
+    async with world(StartTransaction=Answer(drop=1001), **PUNCTUAL) as w:
+        charge_point = await w.online(configuration=configuration)
+        w.csms.answers("StartTransaction", *[Answer(drop=1001)] * 5, started(8))
+        w.arrive(charge_point)
+        await trio.sleep(1000)
+
+        assert len(w.csms.calls("StartTransaction")) == 6
+        assert w.counted("transactions.stopped") == 1
+        assert w.numbers("StartTransaction").connection_lost == 5
+
+
+@pytest.mark.parametrize(("late", "doubled"), [(7, 0), (8, 1)])
+async def test_a_late_answer_with_another_id_is_a_doubled_transaction(
+    autojump_clock: MockClock, late: int, doubled: int
+) -> None:
+    configuration = {"TransactionMessageRetryInterval": "5"}
+    async with world(**PUNCTUAL) as w:
+        w.csms.answers("StartTransaction", started(late, delay=12.0), started(7))
+        charge_point = await w.online(call_timeout=10.0, configuration=configuration)
+        w.arrive(charge_point)
+        await trio.sleep(1000)
+
+        assert [call.payload["transactionId"] for call in w.csms.calls("StopTransaction")] == [7]
+        assert w.counted("transactions.doubled") == doubled
+        assert w.counted("strays.late") == 1
+
+
+async def test_a_late_answer_that_comes_after_the_one_that_counts_is_compared_too(autojump_clock: MockClock) -> None:
+    configuration = {"TransactionMessageRetryInterval": "5"}
+    async with world(**PUNCTUAL) as w:
+        w.csms.answers("StartTransaction", started(8, delay=40.0), started(7))
+        charge_point = await w.online(call_timeout=10.0, configuration=configuration)
+        w.arrive(charge_point)
+        await trio.sleep(1000)
+
+        assert w.counted("transactions.doubled") == 1
+
+
+# Whatever the CSMS does.
+
+FAULTS = ("silent", "silent, done", "error", "malformed, done", "drop", "drop, done", "late, done")
+faults = st.lists(st.sampled_from([None, None, *FAULTS]), max_size=12)
+interruptions = st.lists(st.tuples(st.floats(1, 400), st.sampled_from([0.0, 15.0, 90.0])), max_size=4)
+
+
+def failing(book: Book, wanted: list[str | None], script: Any) -> Script:
+    """Let the next calls fail as *wanted*; "done" means that the CSMS has processed the call nevertheless."""
+
+    def answer(received: Received) -> Answer:
+        fault = wanted.pop(0) if wanted else None
+        if fault is None:
+            return script(received)  # type: ignore[no-any-return]
+        what, _, done = fault.partition(", ")
+        usual: Answer = script(received) if done == "done" else SILENCE
+        return {
+            "late": Answer(payload=usual.payload, delay=7.0),
+            "silent": SILENCE,
+            "error": Answer(error="InternalError"),
+            "malformed": Answer(payload={"x": 1}),
+            "drop": Answer(drop=1006),
+        }[what]
+
+    return answer
+
+
+@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.tuples(faults, faults, faults),
+    interruptions,
+    st.sampled_from([(40, 0), (40, 3), (40, 20), (2, 5), (1, 5)]),
+    st.sampled_from([None, "Hard", "Soft"]),
+)
+def test_nothing_is_lost_doubled_or_out_of_order_whatever_the_csms_does(
+    wanted: tuple[list[str | None], list[str | None], list[str | None]],
+    offline: list[tuple[float, float]],
+    retries: tuple[int, int],
+    reset: str | None,
+) -> None:
+    book = Book()
+    attempts, interval = retries
+
+    async def run() -> None:
+        async with world(**book.scripts) as w:
+            for action, chosen in zip(TRANSACTION_MESSAGES, wanted, strict=True):
+                w.csms.answers(action, failing(book, list(chosen), book.scripts[action]))
+            charge_point = await w.online(
+                connectors=2,
+                call_timeout=5.0,
+                reboot=fixed(6.0),
+                configuration={
+                    "AllowOfflineTxForUnknownId": "true",
+                    "TransactionMessageAttempts": str(attempts),
+                    "TransactionMessageRetryInterval": str(interval),
+                    "MeterValueSampleInterval": "20",
+                },
+            )
+            w.arrive(charge_point, "ONE", plugged_in=100.0)
+            w.arrive(charge_point, "TWO", plugged_in=150.0, hurry=0.99)
+            for at, seconds in sorted(offline):
+                await trio.sleep_until(at)
+                if charge_point.linked and w.csms.latest.ended_at is None:
+                    await go_offline(w, seconds)
+                w.arrive(charge_point, f"LATER {at}", plugged_in=44.0)
+            if reset is not None and charge_point.linked and w.csms.latest.ended_at is None:
+                with trio.move_on_after(1):
+                    await w.csms.latest.ask("Reset", {"type": reset})
+            await trio.sleep(50_000)
+            assert not memory_of(charge_point).outbox
+        assert book.problems == []
+        assert book.open == [] or attempts < 40
+        assert bad_statuses(w.csms) == []
+        counted = w.counters
+        begun, lost, stopped = (counted[f"transactions.{name}"] for name in ("begun", "lost", "stopped"))
+        assert begun == lost + stopped
+        assert lost == 0 or attempts < 40
+        assert counted["transactions.doubled"] == 0
+        if attempts == 40:
+            assert len(book.entries) == begun
+            assert counted["energy.delivered"] == counted["energy.stopped"] == book.energy
+            samples = sum(len(entry.samples) for entry in book.entries.values())
+            assert samples == w.numbers("MeterValues").answered
+
+    in_virtual_time(run)

@@ -259,6 +259,7 @@ class ChargePoint(Caller):
         if link.lost is None:
             self.context.recorder.counters["connections.closed"] += 1
             if abrupt:
+                nursery.cancel_scope.cancel()  # nothing is read any more: an answer in the buffer is no late one
                 link.fail_open_call("connection_lost the charge point lost its power, or was reset")
                 await link.transport.abort()
             else:

@@ -54,7 +54,8 @@ async def reboot(
     An *abrupt* one comes *after* so many seconds and waits for nothing: the stops are in the outbox, which a reboot
     does not empty.
     """
-    await trio.sleep(after)
+    if after:  # else not even a checkpoint: who has no power says nothing more
+        await trio.sleep(after)
     stop_all(charge_point, reason)
     memory = memory_of(charge_point)
     if not abrupt:

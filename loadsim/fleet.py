@@ -184,9 +184,11 @@ class Fleet:
             await context.sleep_until(due)
             arrival = draw_arrival(settings, tags, draws, due)
             context.recorder.counters["sessions.due"] += 1
-            if context.connectors_freed != full_since and self._find_connector(arrival, number, numbers):
+            # Nobody need look again before a connector is freed, but for those for whom one is reserved.
+            worth_a_look = context.reservations or context.connectors_freed != full_since
+            if worth_a_look and self._find_connector(arrival, number, numbers):
                 continue
-            full_since = context.connectors_freed  # nobody need look again before one is freed
+            full_since = context.connectors_freed
             context.recorder.counters["sessions.no_free_connector"] += 1
 
     def _find_connector(self, arrival: Arrival, number: int, numbers: list[int]) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +16,7 @@ from trio.testing import MockClock
 from loadsim.charge_point.distribution import fixed, uniform
 from loadsim.charge_point.settings import HardwareSettings, SessionSettings
 from loadsim.fleet import Fleet
-from loadsim.scenario.plan import Plan, Stage
+from loadsim.scenario.plan import Plan, Stage, TagClass
 from tests.support import OUTCOMES, SILENCE, Answer, FakeCsms, Script, in_virtual_time, open_session_books, started
 from tests.test_fleet import Run, make_plan, run_fleet
 from tests.v16.sessions import Book, bad_statuses
@@ -107,6 +108,28 @@ async def test_shards_bring_the_same_drivers_at_the_same_times_as_one(
         assert sum(run.counted(name) for run in shards) == alone.counted(name) > 5, name
     wanted = sum(run.counted("energy.delivered") for run in shards)
     assert wanted == pytest.approx(alone.counted("energy.delivered"), abs=2 * alone.counted("sessions.due"))
+
+
+async def test_rule_37_who_has_a_reservation_finds_the_connector_where_others_found_none(
+    autojump_clock: MockClock,
+) -> None:
+    """Of three tags that come at random one has the only connector reserved: it starts, whoever was turned away."""
+    stage = Stage(name="s", duration=200, online={"a": 1}, sessions={"a": 0.2}, jump=True, arrivals="even")
+    plan = plan_of([stage], session=SessionSettings(tags={"good": 1.0}, plugged_in=fixed(2.0)))
+    plan = msgspec.structs.replace(plan, tag_classes=(TagClass(name="good", count=3, pattern="G{n}"),))
+
+    async def reserve(csms: FakeCsms, fleet: Fleet) -> None:
+        await trio.sleep(1)
+        order = {"connectorId": 1, "expiryDate": "2026-11-22T10:15:00Z", "idTag": "G1", "reservationId": 1}
+        assert await csms.latest.order("ReserveNow", order) == {"status": "Accepted"}
+
+    run = await run_sessions(plan, meanwhile=reserve)
+
+    first = run.csms.calls("StartTransaction")[0]
+    assert (first.payload["idTag"], first.payload["reservationId"]) == ("G1", 1)
+    turned_away = run.counted("sessions.no_free_connector")
+    assert turned_away >= 2
+    assert run.counted("sessions.started") == run.counted("sessions.due") - turned_away > 10
 
 
 async def test_sessions_of_a_fleet_of_which_few_are_online_are_those_of_the_few(autojump_clock: MockClock) -> None:

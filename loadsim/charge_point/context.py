@@ -97,6 +97,8 @@ class Context:
         """The CSMS's ids of the transactions that charge points still know at their end."""
         self.connectors_freed = 0
         """How often a connector has become available: what tells that a search for a free one may succeed."""
+        self.reservations = 0
+        """Reservations that were made so far."""
         self.open_calls = 0
         """Calls that are sent and not ended."""
         self.ended_at: float | None = None

@@ -85,6 +85,7 @@ def reserve(charge_point: ChargePoint, request: ReserveNowRequest) -> Reservatio
     )
     if connector_id != _ANY:
         set_status(charge_point, connector_of(charge_point, connector_id), "Reserved")
+    charge_point.context.reservations += 1
     resume_reservations(charge_point)
     return "Accepted"
 

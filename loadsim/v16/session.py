@@ -41,6 +41,7 @@ class Session:
 
     __slots__ = (
         "_advanced_at",
+        "_at_reader",
         "_counted",
         "_energy_cap",
         "_interval",
@@ -74,6 +75,7 @@ class Session:
         self.interrupted = False
         self._stopped: Reason | None = None
         self._counted = False
+        self._at_reader = False
         self._unplugged = False
         self._unlocked = False
         self._energy_cap = math.inf
@@ -241,14 +243,13 @@ class Session:
             self._advance()
             self._look_at_limit(now)
             self._show_status()
-            if now + _ROUNDING >= self._leaves_at:
-                await self._stop_by_card()
-                return
+            if now + _ROUNDING >= self._leaves_at and not self._at_reader:
+                self._show_card_to_stop()
+                continue
             self._sample(now)
-            left = self._power_lasts()
-            await self._sleep_until(
-                max(min(self._leaves_at, self._next_sample, self._limit_until, now + left), now + _LEAST_WAIT)
-            )
+            leaves_at = math.inf if self._at_reader else self._leaves_at
+            at = min(leaves_at, self._next_sample, self._limit_until, now + self._power_lasts())
+            await self._sleep_until(max(at, now + _LEAST_WAIT))
 
     def _look_at_limit(self, now: float) -> None:
         limit = limit_now(self.charge_point, self.connector.id)
@@ -304,17 +305,21 @@ class Session:
 
     # How it ends.
 
-    async def _stop_by_card(self) -> None:
+    def _show_card_to_stop(self) -> None:
         """Stop as drivers do, with the card; another one must be of the same group (section 4.10)."""
         transaction, other = self.transaction, self.arrival.other_tag
         assert transaction is not None
-        id_tag = transaction.id_tag
-        if other is not None and other != id_tag and await authorized_to_stop(self.charge_point, other, transaction):
-            id_tag = other
-        if self.charge_point.over:
-            await trio.sleep_forever()
-        if self.transaction is not None:
-            self._stop("Local", id_tag)
+        if other is None or other == transaction.id_tag:
+            self._stop("Local", transaction.id_tag)
+        else:
+            self._at_reader = True  # charging goes on while the CSMS is asked
+            self.charge_point.spawn(self._show_other_card, transaction, other)
+
+    async def _show_other_card(self, transaction: Transaction, other: str) -> None:
+        accepted = await authorized_to_stop(self.charge_point, other, transaction)
+        if self.transaction is not None and not self.charge_point.over:
+            self._stop("Local", other if accepted else transaction.id_tag)
+            self.alarm.ring()
 
     def _stop(self, reason: Reason, id_tag: str | None = None, due: float | None = None) -> None:
         assert self.transaction is not None

@@ -46,7 +46,7 @@ METER_VALUES: Final = BY_NAME["MeterValues"]
 class StartMessage(Message):
     """StartTransaction.req of a transaction."""
 
-    __slots__ = ("_charge_point", "_reservation_id", "expect", "late_id", "transaction")
+    __slots__ = ("_charge_point", "_reservation_id", "expect", "ids", "transaction")
 
     action = _START
     kept = True
@@ -59,7 +59,8 @@ class StartMessage(Message):
         self._reservation_id = reservation_id
         self.transaction = transaction
         self.expect = expect
-        self.late_id: int | None = None
+        self.ids: tuple[int, ...] = ()
+        """The ids that the CSMS gave it, in time or late; more than one is a CSMS that counts double."""
 
     @property
     def tag_class(self) -> str:
@@ -90,7 +91,7 @@ class StartMessage(Message):
         """Take the transaction's id, and what is said of the tag."""
         transaction, counters = self.transaction, self._charge_point.context.recorder.counters
         counters["transactions.started"] += 1
-        self._compare(self.late_id, response.transaction_id)
+        self._take(response.transaction_id)
         transaction.id = response.transaction_id
         info = response.id_tag_info
         learn(self._charge_point, transaction.id_tag, info)
@@ -111,13 +112,15 @@ class StartMessage(Message):
                 del memory.late_starts[next(iter(memory.late_starts))]
 
     def answered_late(self, transaction_id: int) -> None:
-        """Compare the id that came late with the one that counts."""
-        self._compare(transaction_id, self.transaction.id)
-        self.late_id = transaction_id
+        """Compare an id that came late with those that came before."""
+        self._take(transaction_id)
 
-    def _compare(self, late: int | None, taken: int | None) -> None:
-        if late is not None and taken is not None and late != taken and taken != NEVER_NUMBERED:
+    def _take(self, transaction_id: int) -> None:
+        if transaction_id in self.ids:
+            return
+        if self.ids:
             self._charge_point.context.recorder.counters["transactions.doubled"] += 1
+        self.ids = (*self.ids, transaction_id)
 
     def given_up(self) -> None:
         """Go on without a number: the stop says -1."""

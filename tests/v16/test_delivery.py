@@ -133,6 +133,18 @@ async def test_a_late_answer_that_comes_after_the_one_that_counts_is_compared_to
         assert w.counted("transactions.doubled") == 1
 
 
+async def test_every_id_beyond_the_first_of_one_start_is_a_doubled_transaction(autojump_clock: MockClock) -> None:
+    configuration = {"TransactionMessageRetryInterval": "5"}
+    async with world(**PUNCTUAL) as w:
+        w.csms.answers("StartTransaction", started(8, delay=40.0), started(9, delay=40.0), started(7))
+        charge_point = await w.online(call_timeout=10.0, configuration=configuration)
+        w.arrive(charge_point)
+        await trio.sleep(1000)
+
+        assert w.counted("transactions.doubled") == 2
+        assert w.counted("strays.late") == 2
+
+
 # Whatever the CSMS does.
 
 FAULTS = ("silent", "silent, done", "error", "malformed, done", "drop", "drop, done", "late, done")

@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from loadsim.v16.memory import connector_of, memory_of
-from tests.support import Answer, Received, World, started, tag_info, world
+from tests.support import Answer, Received, World, started, tag_info, wall_clock, world
 from tests.v16.sessions import PUNCTUAL, Book, bad_statuses, statuses_of
 
 BEGUN = ["Available", "Preparing"]
@@ -106,6 +106,21 @@ async def test_rule_16_cards_without_a_group_are_not_of_one_group(autojump_clock
         await trio.sleep(700)
 
         assert [call.payload["idTag"] for call in w.csms.calls("StopTransaction")] == ["A1"]
+
+
+async def test_a_csms_that_is_slow_to_know_the_card_at_the_stop_stops_neither_power_nor_samples(
+    autojump_clock: MockClock,
+) -> None:
+    async with world(**PUNCTUAL) as w:
+        charge_point = await w.online(configuration={"MeterValueSampleInterval": "10"})
+        w.csms.answers("Authorize", tag_info(), tag_info(delay=25.0))
+        w.arrive(charge_point, "A1", other_tag="A2", plugged_in=100.0, energy=100_000.0)
+        await trio.sleep(300)
+
+        samples = [call.payload["meterValue"][0]["timestamp"] for call in w.csms.calls("MeterValues")]
+        assert samples == [wall_clock(10.0 * n) for n in range(1, 13)]
+        (stop,) = w.csms.calls("StopTransaction")
+        assert stop.at == 125.0
 
 
 @pytest.mark.parametrize("stops", [True, False])

@@ -120,13 +120,13 @@ async def test_rule_37_who_has_a_reservation_finds_the_connector_where_others_fo
 
     async def reserve(csms: FakeCsms, fleet: Fleet) -> None:
         await trio.sleep(1)
-        order = {"connectorId": 1, "expiryDate": "2026-11-22T10:15:00Z", "idTag": "G1", "reservationId": 1}
+        order = {"connectorId": 1, "expiryDate": "2026-11-22T10:15:00Z", "idTag": "G3", "reservationId": 1}
         assert await csms.latest.order("ReserveNow", order) == {"status": "Accepted"}
 
     run = await run_sessions(plan, meanwhile=reserve)
 
     first = run.csms.calls("StartTransaction")[0]
-    assert (first.payload["idTag"], first.payload["reservationId"]) == ("G1", 1)
+    assert (first.payload["idTag"], first.payload["reservationId"]) == ("G3", 1)
     turned_away = run.counted("sessions.no_free_connector")
     assert turned_away >= 2
     assert run.counted("sessions.started") == run.counted("sessions.due") - turned_away > 10

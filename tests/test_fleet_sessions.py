@@ -24,6 +24,12 @@ from tests.v16.sessions import Book, bad_statuses
 USUAL_SESSION = SessionSettings(plugged_in=fixed(50.0), energy=uniform(100.0, 2000.0))
 
 
+@pytest.fixture(autouse=True)
+def _slow_ticker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for lateness once a second: in virtual time there is none, and a hundred looks a second are all the work."""
+    monkeypatch.setattr("loadsim.fleet._TICK", 1.0)
+
+
 def stages_of(*stages: tuple[float, int, float], jump: bool = True) -> tuple[Stage, ...]:
     """Make stages of fleet a: seconds, charge points online, sessions a second."""
     return tuple(
@@ -248,7 +254,7 @@ chaos = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(chaos, st.sampled_from([0.0, 2.0, 20.0]), st.integers(0, 1), st.booleans())
 def test_the_books_of_sessions_close_whatever_happens_to_a_fleet(
     happenings: list[tuple[float, str]], graceful_stop: float, shard: int, breaks: bool

@@ -25,9 +25,7 @@ from loadsim.v16.availability import free
 from loadsim.v16.memory import connector_of, may_send_triggered, memory_of
 from loadsim.v16.messages.firmware import FirmwareStatus, FirmwareStatusNotificationRequest
 from loadsim.v16.messages.security import SignedFirmwareStatus, SignedFirmwareStatusNotificationRequest
-from loadsim.v16.notices import FirmwareStatus as FirmwareNotice
-from loadsim.v16.notices import SignedFirmwareStatus as SignedFirmwareNotice
-from loadsim.v16.notices import announce
+from loadsim.v16.notices import FirmwareNotice, SignedFirmwareNotice, announce
 from loadsim.v16.reset import reboot
 from loadsim.v16.security import report_security_event
 from loadsim.v16.transfers import Errand, picked, transfer

@@ -63,28 +63,28 @@ def announce(charge_point: ChargePoint, notice: Notice) -> None:
         put(charge_point, notice)
 
 
-class FirmwareStatus(Notice):
+class FirmwareNotice(Notice):
     """How an update of the firmware goes (section 4.5)."""
 
     __slots__ = ()
     action: ClassVar[Action] = BY_NAME["FirmwareStatusNotification"]
 
 
-class SignedFirmwareStatus(Notice):
+class SignedFirmwareNotice(Notice):
     """How an update to signed firmware goes (L01)."""
 
     __slots__ = ()
     action: ClassVar[Action] = BY_NAME["SignedFirmwareStatusNotification"]
 
 
-class DiagnosticsStatus(Notice):
+class DiagnosticsNotice(Notice):
     """How an upload of diagnostics goes (section 4.4)."""
 
     __slots__ = ()
     action: ClassVar[Action] = BY_NAME["DiagnosticsStatusNotification"]
 
 
-class LogStatus(Notice):
+class LogNotice(Notice):
     """How an upload of a log goes (N01)."""
 
     __slots__ = ()

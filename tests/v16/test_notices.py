@@ -8,7 +8,7 @@ from trio.testing import MockClock
 from loadsim.charge_point.outbox import Outbox
 from loadsim.v16.messages.firmware import FirmwareStatusNotificationRequest
 from loadsim.v16.messages.security import SecurityEventNotificationRequest
-from loadsim.v16.notices import FirmwareStatus, SecurityNotice, announce
+from loadsim.v16.notices import FirmwareNotice, SecurityNotice, announce
 from tests.support import SILENCE, Answer, wall_clock, world
 from tests.v16.sessions import PUNCTUAL
 
@@ -19,7 +19,7 @@ DOWNLOADED = FirmwareStatusNotificationRequest(status="Downloaded")
 async def test_notices_survive_the_connection_and_wait_in_their_order(autojump_clock: MockClock) -> None:
     async with world(**PUNCTUAL) as w:
         charge_point, outbox = w.make(), Outbox()
-        notices = [FirmwareStatus(charge_point, DOWNLOADING, number) for number in range(3)]
+        notices = [FirmwareNotice(charge_point, DOWNLOADING, number) for number in range(3)]
         for notice in notices:
             outbox.put(notice)
 
@@ -35,10 +35,10 @@ async def test_what_waits_says_the_latest_of_the_same_and_leaves_others_alone(au
         await w.csms.latest.drop()
         await trio.sleep(1)
         for notice in (
-            FirmwareStatus(charge_point, DOWNLOADING, 1),
+            FirmwareNotice(charge_point, DOWNLOADING, 1),
             SecurityNotice(charge_point, event),
-            FirmwareStatus(charge_point, DOWNLOADED, 1),
-            FirmwareStatus(charge_point, DOWNLOADING, 2),
+            FirmwareNotice(charge_point, DOWNLOADED, 1),
+            FirmwareNotice(charge_point, DOWNLOADING, 2),
             SecurityNotice(charge_point, event),
         ):
             announce(charge_point, notice)
@@ -58,9 +58,9 @@ async def test_what_waits_says_the_latest_of_the_same_and_leaves_others_alone(au
 async def test_news_that_came_while_the_answer_was_under_way_is_not_lost(autojump_clock: MockClock) -> None:
     async with world(**PUNCTUAL) as w:
         charge_point = await w.online()
-        notice = FirmwareStatus(charge_point, DOWNLOADING, 1)
+        notice = FirmwareNotice(charge_point, DOWNLOADING, 1)
         notice.request()
-        FirmwareStatus(charge_point, DOWNLOADED, 1).takes_place_of(notice)
+        FirmwareNotice(charge_point, DOWNLOADED, 1).takes_place_of(notice)
         notice.delivered(None)
         await trio.sleep(1)
 
@@ -71,7 +71,7 @@ async def test_a_notice_that_is_not_answered_is_not_said_again(autojump_clock: M
     async with world(**PUNCTUAL) as w:
         charge_point = await w.online(call_timeout=10.0)
         w.csms.answers("FirmwareStatusNotification", SILENCE, Answer(payload={}))
-        announce(charge_point, FirmwareStatus(charge_point, DOWNLOADING, 1))
+        announce(charge_point, FirmwareNotice(charge_point, DOWNLOADING, 1))
         await trio.sleep(600)
 
         assert len(w.csms.calls("FirmwareStatusNotification")) == 1

@@ -32,7 +32,6 @@ ERROR_CODES: Final = (
     "GroundFailure",
     "HighTemperature",
     "InternalError",
-    "LocalListConflict",
     "OtherError",
     "OverCurrentFailure",
     "OverVoltage",
@@ -43,7 +42,7 @@ ERROR_CODES: Final = (
     "UnderVoltage",
     "WeakSignal",
 )
-"""ChargePointErrorCode without NoError (OCPP 1.6, section 7.6)."""
+"""What a Faulted connector can report (OCPP 1.6, section 7.6); LocalListConflict is no fault of a connector."""
 
 
 def _phases(value: Any) -> int:

@@ -68,12 +68,9 @@ class ChargingProfiles:
         self._installed = kept
         return matched
 
-    def end_transaction(self, connector_id: int) -> bool:
-        """Forget the profiles that were for the transaction alone (section 3.13.1); tell whether there were any."""
-        kept = [p for p in self._installed if p.purpose != "TxProfile" or p.connector_id != connector_id]
-        ended = len(kept) < len(self._installed)
-        self._installed = kept
-        return ended
+    def end_transaction(self, connector_id: int) -> None:
+        """Forget the profiles that were for the transaction alone (section 3.13.1)."""
+        self._installed = [p for p in self._installed if p.purpose != "TxProfile" or p.connector_id != connector_id]
 
     def _fits(self, connector_id: int, profile: ChargingProfile, transaction: Transaction | None) -> bool:
         if not 0 <= connector_id <= self.connectors or not makes_sense(profile):

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.pings import start_pings
 from loadsim.charge_point.settings import SECURITY_PROFILE, STANDARD_PROFILES
+from loadsim.v16.charging_profiles import MAX_INSTALLED
 from loadsim.v16.configuration_kinds import (
     MEASURANDS,
     Kind,
@@ -22,8 +23,8 @@ from loadsim.v16.configuration_kinds import (
     split,
     whole,
 )
-from loadsim.v16.memory import OWN_HEARTBEAT_INTERVAL, is_accepted, memory_of
-from loadsim.v16.smart_charging import ALLOWED_UNITS, MAX_INSTALLED, MAX_PERIODS, MAX_STACK_LEVEL
+from loadsim.v16.memory import is_accepted, memory_of
+from loadsim.v16.prepared_profile import ALLOWED_UNITS, MAX_PERIODS, MAX_STACK_LEVEL
 
 ChangeStatus = Literal["Accepted", "Rejected", "RebootRequired", "NotSupported"]
 
@@ -68,7 +69,7 @@ def _write_heartbeat_interval(charge_point: ChargePoint, value: str) -> ChangeSt
     if charge_point.settings.heartbeat.every is not None:
         return "Rejected"
     memory = memory_of(charge_point)
-    memory.heartbeat_interval = float(value) or OWN_HEARTBEAT_INTERVAL
+    memory.heartbeat_interval = float(value)
     if is_accepted(charge_point):
         memory.alarm.ring()  # before that it is the wait for the next boot
     return "Accepted"
@@ -164,7 +165,7 @@ KEYS: Final = (
     Key(name="GetConfigurationMaxKeys", kind=whole(1, _MOST_LISTED), access="R", default="100"),
     Key(
         name="HeartbeatInterval",
-        kind=_SECONDS,
+        kind=whole(1),  # 0 is a word of the boot's answer alone: the charge point's own choice (section 4.2)
         read=_read_heartbeat_interval,
         write=_write_heartbeat_interval,
         given_by="the CSMS's answer to the boot sets it, or the fleet's 'heartbeat'",

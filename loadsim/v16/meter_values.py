@@ -67,8 +67,6 @@ _MEASURED: Final[dict[str, tuple[UnitOfMeasure | None, Callable[[Reading], str |
     "Temperature": ("Celsius", lambda reading: f"{21 + reading.power / 1000:.1f}"),
     "SoC": ("Percent", lambda reading: _percent(reading.state_of_charge)),
 }
-MEASURANDS: Final = tuple(_MEASURED)
-"""The measurands that a charge point can be configured to report."""
 
 
 def _percent(share: float | None) -> str | None:

@@ -7,20 +7,15 @@ from datetime import datetime
 from typing import Final
 
 from loadsim.charge_point.charge_point import ChargePoint
-from loadsim.v16.charging_profiles import MAX_INSTALLED, ChargingProfiles
+from loadsim.v16.charging_profiles import ChargingProfiles
 from loadsim.v16.composite_schedule import Limit, composite_schedule, limit_at
 from loadsim.v16.connectors import Connector, Transaction
 from loadsim.v16.memory import memory_of
 from loadsim.v16.messages.smart_charging import ClearChargingProfileRequest
 from loadsim.v16.messages.types import ChargingProfile, ChargingRateUnit, ChargingSchedule
-from loadsim.v16.prepared_profile import ALLOWED_UNITS, MAX_PERIODS, MAX_STACK_LEVEL, remote_start_problem
+from loadsim.v16.prepared_profile import remote_start_problem
 
 __all__ = [
-    "ALLOWED_UNITS",
-    "MAX_INSTALLED",
-    "MAX_PERIODS",
-    "MAX_STACK_LEVEL",
-    "Limit",
     "clear",
     "composite_now",
     "install",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from importlib import util
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -19,8 +18,8 @@ from loadsim.scenario.model_hardware import ERROR_CODES
 from loadsim.scenario.plan import EmbeddedCsms, Plan, follow_up_remote_start
 from loadsim.scenario.read import read_scenario
 from loadsim.scenario.resolve import resolve, resolved_yaml
+from loadsim.v16 import hardware
 from loadsim.v16.configuration import initial_problem
-from loadsim.v16.messages.types import ChargePointErrorCode
 from tests.scenario.helpers import ACTIONS, HEAD, STAGES, messages_in, plan_of, read
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=40)
@@ -290,13 +289,13 @@ def test_the_embedded_csms_minds_a_tag_that_charges_elsewhere_if_asked_to(tmp_pa
 
 
 def test_faults_without_codes_are_other_errors(tmp_path: Path) -> None:
-    hardware = plan_of(tmp_path, charging("", "hardware: {faults: 1/h}")).fleets[0].settings.hardware
+    given = plan_of(tmp_path, charging("", "hardware: {faults: 1/h}")).fleets[0].settings.hardware
 
-    assert hardware == HardwareSettings(faults=1 / 3600, codes={"OtherError": 1.0})
+    assert given == HardwareSettings(faults=1 / 3600, codes={"OtherError": 1.0})
 
 
-def test_the_error_codes_are_those_of_ocpp_but_for_no_error() -> None:
-    assert {*ERROR_CODES, "NoError"} == set(get_args(ChargePointErrorCode))
+def test_the_error_codes_are_those_that_a_charge_point_can_report_of_a_fault() -> None:
+    assert set(ERROR_CODES) == set(hardware.ERROR_CODES)
 
 
 def test_security_is_asked_for_and_needs_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,6 +384,10 @@ def test_a_wrong_value_of_a_session_is_told_what_was_expected(tmp_path: Path, se
             "fleets.a.hardware.codes.GroundFault: unknown error code 'GroundFault'; did you mean 'GroundFailure'?",
         ),
         ("hardware: {codes: {NoError: 100%}}", "fleets.a.hardware.codes.NoError: unknown error code 'NoError'"),
+        (
+            "hardware: {codes: {LocalListConflict: 100%}}",
+            "fleets.a.hardware.codes.LocalListConflict: unknown error code 'LocalListConflict'",
+        ),
         (
             "hardware: {codes: {OtherError: 50%}}",
             "fleets.a.hardware.codes: expected shares of 100% in all, got 50%",

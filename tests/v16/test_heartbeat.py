@@ -149,7 +149,7 @@ async def test_a_shorter_interval_before_the_first_beat_brings_it_forward(
         assert w.numbers("Heartbeat").response.max == 0
 
 
-@pytest.mark.parametrize("value", ["-1", "1.5", "", "ten", "٣", "9" * 400, "+60", " 60"])
+@pytest.mark.parametrize("value", ["0", "00", "-1", "1.5", "", "ten", "٣", "9" * 400, "+60", " 60"])
 async def test_an_interval_that_is_none_is_rejected(autojump_clock: MockClock, value: str) -> None:
     async with world() as w:
         await w.online()

@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from loadsim.v16.configuration_kinds import MEASURANDS
 from loadsim.v16.memory import connector_of
-from loadsim.v16.meter_values import MEASURANDS
+from loadsim.v16.messages.types import SampledValue
+from loadsim.v16.meter_values import Reading, sampled
 from loadsim.v16.reset import reboot
 from tests.support import Answer, World, boot, in_virtual_time, started, wall_clock, world
 from tests.v16.messages.oracle import validator
@@ -241,6 +243,13 @@ async def test_the_energy_of_a_clock_aligned_interval_is_that_since_the_one_befo
         assert intervals[0] == 0
         assert intervals[1:] == [after - before for before, after in pairwise(registers)]
         assert sum(intervals) == 611
+
+
+def test_every_measurand_that_can_be_configured_is_measured() -> None:
+    reading = Reading(register=1000, interval=10, power=11_000.0, offered=22_000.0, phases=3, state_of_charge=0.5)
+
+    values = sampled(MEASURANDS, reading, "Sample.Periodic", SampledValue)
+    assert tuple(value.measurand for value in values) == MEASURANDS
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])

@@ -340,6 +340,8 @@ class _Conductor:
             progress.ended_at = min(math.inf if progress.ended_at is None else progress.ended_at, duration)
         if self._embedded is not None and record is None:
             progress.troubles.append("the embedded CSMS ended before the run did")
+        if broken := progress.totals.counters["generator.broken"]:
+            progress.troubles.append(f"an internal error ended {broken} charge point(s), see loadsim.log")
         self._folder.take_examples(list(progress.new_examples()))
         if self._folder.problem is not None:
             progress.troubles.append(f"not all results could be written: {self._folder.problem}")

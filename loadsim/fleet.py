@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import traceback
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
+from itertools import chain, takewhile
 from typing import Final, NamedTuple
 
 import trio
@@ -22,6 +24,7 @@ from loadsim.scenario.shard import members
 
 _TICK: Final = 0.010
 _DRAIN_POLL: Final = 0.005
+_TRACEBACKS_SHOWN: Final = 3
 _LAST_LOOK: Final = 0.02
 _CLOSING_TIME: Final = 5.0
 _CLOSING_TIME_EACH: Final = 0.002
@@ -150,22 +153,40 @@ class Fleet:
             tags=self._tags[fleet.name],
         )
         try:
-            for since, until in member.intervals:
-                await self._context.sleep_until(since)
-                if self._context.ended_at is not None or self._context.clock.elapsed >= until:
-                    continue  # over: at the run's end, or because the last answer of the interval before came late
-                self._charge_points[member.number] = charge_point
-                await charge_point.live(since)
-                del self._charge_points[member.number]
+            await self._live(member, charge_point)
+        except* Exception as broken:  # noqa: BLE001 - a mistake of ours ends this one, and not the others with it
+            self._report_broken(charge_point, broken)
         finally:
+            self._charge_points.pop(member.number, None)
             charge_point.dialect.settle(charge_point)
+
+    async def _live(self, member: Member, charge_point: ChargePoint) -> None:
+        """Be online whenever the plan wants it."""
+        for since, until in member.intervals:
+            await self._context.sleep_until(since)
+            if self._context.ended_at is not None or self._context.clock.elapsed >= until:
+                continue  # over: at the end of the run, or because the last answer of the interval before came late
+            self._charge_points[member.number] = charge_point
+            await charge_point.live(since)
+            del self._charge_points[member.number]
+
+    def _report_broken(self, charge_point: ChargePoint, broken: BaseException) -> None:
+        """Count a charge point that ended in a mistake of loadsim's own: its figures are not whole, and the run's."""
+        recorder = self._context.recorder
+        recorder.counters["generator.broken"] += 1
+        if recorder.counters["generator.broken"] <= _TRACEBACKS_SHOWN:
+            traceback.print_exception(broken)  # the worker's stderr is loadsim.log
+        error = broken
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        what = type(error).__name__
+        recorder.example(self._context.clock.elapsed, charge_point.identity, "loadsim", what, str(error))
 
     async def _bring_drivers(self, fleet: FleetPlan) -> None:
         """Have drivers come as the stages want it, whatever became of those before (an open load).
 
-        Every worker draws all arrivals of the fleet, each to one of the charge points that are to be online then,
-        and takes those whose charge point is one of its own. A driver who finds no free connector there goes to
-        the next charge points of the shard.
+        A driver who finds no free connector at the charge point goes to the next ones of the shard. Those who were
+        due when the run ended, and had not come, are counted: the generator had no time for them.
         """
         context, settings = self._context, fleet.settings.session
         assert settings is not None
@@ -173,23 +194,48 @@ class Fleet:
         numbers = [member.number for member in self._members if member.fleet is fleet]
         if tags is None:
             return
-        first = next(number for number, each in first_numbers(self._plan) if each is fleet)
         full_since = -1
+        waiting: float | None = None
+        drivers = self._drivers(fleet)
+        try:
+            for due, number, draws in drivers:
+                waiting = due
+                if due > context.clock.elapsed:
+                    await context.sleep_until(due)
+                else:
+                    context.recorder.lateness.append(context.clock.elapsed - due)
+                    await trio.lowlevel.checkpoint()  # which is where the run's end is noticed
+                waiting = None
+                arrival = draw_arrival(settings, tags, draws, due)
+                context.recorder.counters["sessions.due"] += 1
+                # Nobody need look again before a connector is freed, but for those for whom one is reserved.
+                worth_a_look = context.reservations or context.connectors_freed != full_since
+                if worth_a_look and self._find_connector(arrival, number, numbers):
+                    continue
+                full_since = context.connectors_freed
+                context.recorder.counters["sessions.no_free_connector"] += 1
+        finally:
+            ended_at = min(context.clock.elapsed, self._plan.duration)
+            late = [] if waiting is None else [waiting]
+            behind = sum(
+                1 for _ in takewhile(lambda due: due <= ended_at, chain(late, (each[0] for each in drivers)))
+            )
+            context.recorder.counters["sessions.due"] += behind
+            context.recorder.counters["sessions.behind"] += behind
+
+    def _drivers(self, fleet: FleetPlan) -> Iterator[tuple[float, int, Draws]]:
+        """Yield when each driver is due, at which charge point (by its number in the run), and what to draw from.
+
+        Every worker draws all arrivals of the fleet, each to one of the charge points that are to be online then,
+        and takes those whose charge point is one of its own.
+        """
+        first = next(number for number, each in first_numbers(self._plan) if each is fleet)
         arrivals = session_arrivals(self._plan.stages, fleet.name, Draws(self._plan.seed, fleet.name, 0, "sessions"))
         for index, due in enumerate(arrivals):
             draws = Draws(self._plan.seed, fleet.name, index, "session")
             number = first + draws.below(planned_online(self._plan.stages, fleet.name, due))
-            if number % self._workers != self._shard:
-                continue
-            await context.sleep_until(due)
-            arrival = draw_arrival(settings, tags, draws, due)
-            context.recorder.counters["sessions.due"] += 1
-            # Nobody need look again before a connector is freed, but for those for whom one is reserved.
-            worth_a_look = context.reservations or context.connectors_freed != full_since
-            if worth_a_look and self._find_connector(arrival, number, numbers):
-                continue
-            full_since = context.connectors_freed
-            context.recorder.counters["sessions.no_free_connector"] += 1
+            if number % self._workers == self._shard:
+                yield due, number, draws
 
     def _find_connector(self, arrival: Arrival, number: int, numbers: list[int]) -> bool:
         begin = bisect_left(numbers, number)

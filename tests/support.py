@@ -438,6 +438,7 @@ OUTCOMES = (
     "no_remote_start",
     "interrupted",
     "preparing",
+    "behind",
 )
 """What can become of a driver."""
 

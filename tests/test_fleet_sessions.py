@@ -17,6 +17,7 @@ from loadsim.charge_point.distribution import fixed, uniform
 from loadsim.charge_point.settings import HardwareSettings, SessionSettings
 from loadsim.fleet import Fleet
 from loadsim.scenario.plan import Plan, Stage, TagClass
+from loadsim.v16.session import Session
 from tests.support import OUTCOMES, SILENCE, Answer, FakeCsms, Script, in_virtual_time, open_session_books, started
 from tests.test_fleet import Run, make_plan, run_fleet
 from tests.v16.sessions import Book, bad_statuses
@@ -26,7 +27,7 @@ USUAL_SESSION = SessionSettings(plugged_in=fixed(50.0), energy=uniform(100.0, 20
 
 @pytest.fixture(autouse=True)
 def _slow_ticker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for lateness once a second: in virtual time there is none, and a hundred looks a second are all the work."""
+    """Look for lateness once a second: in virtual time there is none, and the looks are most of the work."""
     monkeypatch.setattr("loadsim.fleet._TICK", 1.0)
 
 
@@ -305,3 +306,40 @@ async def test_a_driver_whose_authorization_is_open_at_the_end_is_neither_refuse
     numbers = run.numbers("Authorize")
     assert numbers.open_at_end + numbers.timeout == outcomes(run)["preparing"] > 5
     assert numbers.open_at_end > 0
+
+
+async def test_sessions_for_which_the_generator_had_no_time_are_counted(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop that is held up for the last 40 seconds brings nobody then, and does not hide who was due."""
+    stage = Stage(name="s", duration=100, online={"a": 5}, sessions={"a": 0.5}, jump=True, arrivals="even")
+    arrive, held_up = Fleet._find_connector, trio.Event()
+
+    def slow(self: Fleet, *arguments: Any) -> bool:
+        if self.elapsed > 60 and not held_up.is_set():
+            held_up.set()
+            autojump_clock.jump(60)  # as a loop that does something else for a minute
+        return arrive(self, *arguments)
+
+    monkeypatch.setattr(Fleet, "_find_connector", slow)
+    run = await run_sessions(plan_of([stage]))
+
+    assert run.counted("sessions.due") == 50
+    assert run.counted("sessions.behind") in (19, 20)
+
+
+async def test_a_mistake_of_loadsims_own_ends_one_charge_point_and_is_told(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin = Session.run
+
+    async def broken(self: Session) -> None:
+        if self.charge_point.identity == "a-3":
+            raise RuntimeError("a mistake")
+        await begin(self)
+
+    monkeypatch.setattr(Session, "run", broken)
+    stage = Stage(name="s", duration=300, online={"a": 5}, sessions={"a": 0.2}, jump=True, arrivals="even")
+    with pytest.raises(AssertionError):  # its books cannot close, and say so
+        await run_sessions(plan_of([stage]))
+    assert "RuntimeError: a mistake" in capsys.readouterr().err

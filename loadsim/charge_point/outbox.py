@@ -61,12 +61,14 @@ class Message(ABC):
 class Outbox:
     """The messages of one charge point. Times are seconds of the run."""
 
-    __slots__ = ("_count", "kept", "others")
+    __slots__ = ("_count", "held_until", "kept", "others")
 
     def __init__(self) -> None:
         self.kept: deque[Message] = deque()
         self.others: deque[Message] = deque()
         self._count = 0
+        self.held_until = -math.inf
+        """Until when kept messages wait for one that is tried again, or last did."""
 
     def __len__(self) -> int:
         return len(self.kept) + len(self.others)
@@ -104,7 +106,7 @@ class Outbox:
         if not message.kept or message.attempts >= attempts:
             self.remove(message)
             return True
-        message.ready = now + interval * message.attempts
+        self.held_until = message.ready = now + interval * message.attempts
         return False
 
     def drop_others(self) -> list[Message]:

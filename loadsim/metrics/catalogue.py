@@ -87,6 +87,7 @@ METRICS: Final = (
     Metric("sessions.no_show", "counter", "sessions", "authorized, and not plugged in within ConnectionTimeOut"),
     Metric("sessions.no_remote_start", "counter", "sessions", "plugged in, and no RemoteStartTransaction came"),
     Metric("sessions.interrupted", "counter", "sessions", "ended by a reset or a fault before a transaction began"),
+    Metric("sessions.behind", "counter", "sessions", "due, and not begun: the generator had no time for them"),
     Metric("sessions.preparing", "counter", "sessions", "not yet come to a transaction at the charge point's end"),
     Metric("transactions.begun", "counter", "transactions", "transactions that charge points began"),
     Metric("transactions.started", "counter", "transactions", "StartTransactions that were answered with an id"),
@@ -105,8 +106,10 @@ METRICS: Final = (
     Metric("transactions.running", "gauge", "transactions", "transactions in progress"),
     Metric("energy.delivered", "counter", "watt-hours", "meterStop minus meterStart of the transactions that ended"),
     Metric("energy.stopped", "counter", "watt-hours", "the same of those whose StopTransaction was confirmed"),
-    Metric("remote_start", "histogram", "seconds", "RemoteStartTransaction read until its StartTransaction is sent"),
-    Metric("outbox_wait", "histogram", "seconds", "how long transaction messages waited for a connection"),
+    Metric(
+        "remote_start", "histogram", "seconds", "RemoteStart read until StartTransaction is sent, without the walk"
+    ),
+    Metric("outbox_wait", "histogram", "seconds", "how long transaction messages waited for a connection or a retry"),
     Metric("outbox.given_up.*", "counter", "messages", "transaction messages given up after all tries, by action"),
     Metric("outbox.overflowed", "counter", "messages", "meter values dropped for want of room, while offline"),
     Metric("reboots.*", "counter", "reboots", "reboots of charge points, by the reason they give their transactions"),
@@ -128,6 +131,9 @@ METRICS: Final = (
     Metric("generator.rss", "gauge", "bytes", "resident memory of the worker"),
     Metric("generator.descriptors", "gauge", "descriptors", "open file descriptors of the worker"),
     Metric("generator.due", "counter", "charge points", "charge points that were to come online by the end"),
+    Metric(
+        "generator.broken", "counter", "charge points", "charge points that ended in an internal error of loadsim"
+    ),
     Metric("generator.behind", "counter", "charge points", "of these, not begun at the end"),
     Metric(
         "generator.exhausted.*",

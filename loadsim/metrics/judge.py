@@ -110,6 +110,9 @@ class GeneratorHealth:
     """Charge points that were to come online and that the generator had not begun at the end."""
     due: int
     """Charge points that were to come online by the end."""
+    sessions_behind: int = 0
+    """Sessions that were due and that the generator had not begun at the end."""
+    sessions_due: int = 0
 
 
 MOST_LATENESS: Final = 0.020
@@ -143,6 +146,11 @@ def invalid_because(health: GeneratorHealth, checks: Sequence[Check]) -> list[st
     if health.due and health.behind > MOST_BEHIND * health.due:
         reasons.append(
             f"{health.behind} of {health.due} charge points not begun at the end: use more workers, or more cores"
+        )
+    if health.sessions_due and health.sessions_behind > MOST_BEHIND * health.sessions_due:
+        reasons.append(
+            f"{health.sessions_behind} of {health.sessions_due} sessions not begun at the end: use more workers, or "
+            "more cores"
         )
     for what, count in health.exhausted.items():
         cure = "more descriptors or workers" if what == "EMFILE" else "more source_addresses"

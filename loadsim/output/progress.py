@@ -136,6 +136,8 @@ class Progress:
             exhausted=self.totals.with_prefix("generator.exhausted."),
             behind=self.totals.counters["generator.behind"],
             due=self.totals.counters["generator.due"],
+            sessions_behind=self.totals.counters["sessions.behind"],
+            sessions_due=self.totals.counters["sessions.due"],
         )
 
     def actions(self) -> dict[str, CallNumbers]:

@@ -21,6 +21,7 @@ _NOT_BEGUN: Final = {
     "no_remote_start": "plugged in without a remote start",
     "interrupted": "cut off by a reset or a fault",
     "preparing": "on their way at the end",
+    "behind": "not begun in time by the generator",
 }
 """What became of drivers who found a connector and came to no transaction."""
 _FAULTS: Final = ("lost", "doubled", "orphaned")

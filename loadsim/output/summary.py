@@ -24,6 +24,7 @@ SCHEMA: Final = 1
 HARDWARE: Final = ("faults", "power_losses", "ev_disconnects")
 
 EXIT_OK: Final = 0
+EXIT_INTERNAL: Final = 1
 EXIT_PREFLIGHT: Final = 3
 EXIT_INVALID: Final = 4
 EXIT_FAILED: Final = 99
@@ -111,7 +112,9 @@ def build_summary(progress: Progress, *, duration: float, csms: Mapping[str, Any
 
 
 def exit_code(progress: Progress, judged: str) -> int:
-    """Return the exit code, by the precedence 130/143 > 3 > 4 > 99 > 0."""
+    """Return the exit code, by the precedence 1 > 130/143 > 3 > 4 > 99 > 0."""
+    if progress.totals.counters["generator.broken"]:
+        return EXIT_INTERNAL
     if progress.interrupted_by is not None:
         return EXIT_SIGNALS[progress.interrupted_by]
     if progress.lost_workers or progress.troubles or progress.aborted_because:

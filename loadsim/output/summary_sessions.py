@@ -23,6 +23,7 @@ SESSION_OUTCOMES: Final = (
     "no_remote_start",
     "interrupted",
     "preparing",
+    "behind",
 )
 """What becomes of a session that came: one of these."""
 TRANSACTION_ENDS: Final = ("stopped", "lost", "open", "undelivered")

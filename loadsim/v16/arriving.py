@@ -40,7 +40,7 @@ def remote_start_transaction(charge_point: ChargePoint, request: RemoteStartTran
     charging profile that comes with it is none for a transaction.
     """
     connector = None
-    if is_accepted(charge_point) and not charge_point.over:
+    if is_accepted(charge_point) and not (charge_point.over or memory_of(charge_point).rebooting):
         connector = _connector_for(charge_point, request)
     profile = None if request.charging_profile is UNSET else request.charging_profile
     smart = "SmartCharging" in charge_point.settings.profiles  # without it a profile is ignored

@@ -62,9 +62,9 @@ def free(charge_point: ChargePoint, connector: Connector) -> None:
 
 def free_connector(charge_point: ChargePoint, id_tag: str, beginning: float) -> int | None:
     """Return a connector at which the driver with *id_tag* can begin, the first from *beginning* (a share) on."""
-    if not is_accepted(charge_point):
-        return None
     memory, count = memory_of(charge_point), charge_point.settings.connectors
+    if memory.rebooting or not is_accepted(charge_point):
+        return None
     itself = memory.connectors.get(0)
     if itself is not None and itself.status != "Available":
         return None

@@ -157,8 +157,3 @@ class Connector:
         """Have the session that is there, if any, come to its end."""
         if self.session is not None:
             self.session.interrupt(reason)
-
-
-def is_faulted(connector: Connector) -> bool:
-    """Tell whether a connector is broken now: it may have become so while somebody waited."""
-    return connector.status == "Faulted"

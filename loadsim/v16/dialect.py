@@ -39,6 +39,7 @@ async def connected(charge_point: ChargePoint) -> None:
     try:
         if not is_accepted(charge_point):
             await boot(charge_point)
+            memory.rebooting = False
         charge_point.online()
         if started_up:
             report_security_event(charge_point, "StartupOfTheDevice")
@@ -71,6 +72,7 @@ async def leaving(charge_point: ChargePoint) -> None:
 def gone(charge_point: ChargePoint) -> None:
     """Leave the connectors as they are found when the charge point is switched on again: repaired, nobody there."""
     stop_all(charge_point, "Other", charge_point.over_at)
+    memory_of(charge_point).rebooting = False
     for connector in memory_of(charge_point).connectors.values():
         connector.session = None
         if connector.scheduled:

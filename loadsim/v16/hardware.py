@@ -42,7 +42,7 @@ async def break_down(charge_point: ChargePoint) -> None:
         await context.sleep_until(due)
         if charge_point.over:
             return
-        if not is_accepted(charge_point):
+        if memory_of(charge_point).rebooting or not is_accepted(charge_point):
             continue  # not started up: nothing that could break more
         if what == 0:
             _fault(charge_point, connector_of(charge_point, number + 1), lasts, code)
@@ -63,7 +63,8 @@ def _fault(charge_point: ChargePoint, connector: Connector, lasts: float, code: 
     weights = hardware.codes or dict.fromkeys(ERROR_CODES, 1.0)
     sums = tuple(accumulate(weights.values()))
     chosen = list(weights)[bisect_right(sums, code * sums[-1], 0, len(sums) - 1)]
-    connector.interrupt("Other")
+    if connector.session is not None:
+        connector.session.evict()
     cancel_for(charge_point, connector.id)
     set_status(charge_point, connector, "Faulted", cast("ChargePointErrorCode", chosen))
     charge_point.spawn(_recover, charge_point, connector, hardware.fault_lasts.draw(lasts))

@@ -45,6 +45,7 @@ class Memory:
         "booted",
         "certificates",
         "changed",
+        "clock_alarms",
         "connectors",
         "firmware",
         "heartbeat_interval",
@@ -53,6 +54,7 @@ class Memory:
         "outbox",
         "pending",
         "profiles",
+        "rebooting",
         "reboots",
         "registration",
         "remote_starts",
@@ -79,10 +81,12 @@ class Memory:
         self.transactions = 0  # begun so far, as the next two are
         self.remote_starts = 0
         self.reboots = 0
+        self.rebooting = False  # from the beginning of a reboot until its boot is accepted
         self.unannounced: Sequence[int] = ()  # connectors whose status is still to be said on this connection
         self.unsettled: set[Transaction] | None = None  # of which it is not yet known what has become
         self.late_starts: dict[str, StartMessage] | None = None  # by the id of a try that had no answer
         self.aligned: Alarm | None = None  # of the task that reports clock-aligned data
+        self.clock_alarms: list[Alarm] | None = None  # of those who wait for a moment of the clock
         self.known_tags: KnownTags | None = None
         self.reservations: Reservations | None = None
         self.profiles: ChargingProfiles | None = None

@@ -14,6 +14,7 @@ from loadsim.v16.memory import is_answering, memory_of
 from loadsim.v16.messages.core import ResetRequest, ResetResponse
 from loadsim.v16.messages.types import Reason
 from loadsim.v16.security import report_security_event
+from loadsim.v16.upkeep import interrupt_upkeep
 
 _STOPS_TAKE: Final = 30.0
 """Seconds that a soft reset waits for its transactions' stops to be confirmed; what is left goes out after it."""
@@ -28,7 +29,7 @@ def reset(charge_point: ChargePoint, request: ResetRequest) -> Reply:
 
     The answer goes first: what hangs up begins only when it is out.
     """
-    if charge_point.over or not is_answering(charge_point):
+    if charge_point.over or not is_answering(charge_point) or memory_of(charge_point).rebooting:
         return Reply(ResetResponse(status="Rejected"))
     hard = request.type == "Hard"
     report_security_event(charge_point, "ResetOrReboot", f"{request.type} reset by the central system")
@@ -52,22 +53,25 @@ async def reboot(
     """Stop all transactions for *reason*, hang up, be away for *away* seconds (None: drawn) and boot.
 
     An *abrupt* one comes *after* so many seconds and waits for nothing: the stops are in the outbox, which a reboot
-    does not empty.
+    does not empty. One that is under way is enough.
     """
+    memory = memory_of(charge_point)
+    if memory.rebooting:
+        return
+    memory.rebooting = True
     if after:  # else not even a checkpoint: who has no power says nothing more
         await trio.sleep(after)
     stop_all(charge_point, reason)
-    memory = memory_of(charge_point)
     if not abrupt:
         with trio.move_on_after(_STOPS_TAKE):
             while memory.outbox and charge_point.linked:  # noqa: ASYNC110 - rare, and the outbox wakes nobody
                 await trio.sleep(_POLL)
-        stop_all(charge_point, reason)  # of those who came meanwhile
     if charge_point.over:
         return
     memory.reboots += 1
     if away is None:
         away = charge_point.settings.reboot.draw(charge_point.draws(f"reboot {memory.reboots}").uniform())
+    interrupt_upkeep(charge_point)
     memory.registration = ""
     memory.boot_due = 0.0
     apply_pending(charge_point)

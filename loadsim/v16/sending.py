@@ -2,10 +2,10 @@
 
 OCPP 1.6, sections 3.7 and 3.7.1: what is about transactions is sent in the order of its events, also after hours
 without a connection, and tried again when the CSMS fails to process it. A connection that breaks is no failure
-of that kind: the message is sent again on the next one.
+of that kind: the message is sent again on the next one. One that the CSMS closes because of the message is.
 
-How long a message waited for a connection is no part of its response time, which begins when it could be sent:
-it is measured apart (``outbox_wait``), and so is every message that was given up.
+How long a message waited for a connection, or behind one that is to be tried again, is no part of its response time,
+which begins when it could be sent: it is measured apart (``outbox_wait``), and so is every message that was given up.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from loadsim.v16.configuration import integer
 from loadsim.v16.memory import is_accepted, memory_of
 
 _POLL: Final = 0.005
+_REFUSING: Final = frozenset({"1002", "1003", "1007", "1009", "1011"})
+"""Close codes (RFC 6455, section 7.4.1) by which a CSMS fails to process what it was just sent; other ends of a
+connection are none of the message's fault."""
 
 
 def outbox_of(charge_point: ChargePoint) -> Outbox:
@@ -105,7 +108,9 @@ async def _send(charge_point: ChargePoint, outbox: Outbox, message: Message, *, 
     context = charge_point.context
     due = message.due
     if message.kept or message.lasting:
-        due = max(due, charge_point.online_since if last_words else max(message.ready, charge_point.online_since))
+        due = max(due, charge_point.online_since)
+    if message.kept and not last_words:
+        due = max(due, outbox.held_until)  # the wait for a retry is configured, it is not the CSMS's time
     try:
         response = await charge_point.call(
             message.action,
@@ -124,7 +129,8 @@ async def _send(charge_point: ChargePoint, outbox: Outbox, message: Message, *, 
         if failed.cause == "open_at_end":
             outbox.remove(message)  # counted as what it is
             return False
-        if failed.cause != "connection_lost" or not (message.kept or message.lasting):
+        broke = failed.cause == "connection_lost" and failed.detail.partition(" ")[0] not in _REFUSING
+        if not (broke and (message.kept or message.lasting)):
             attempts = integer(charge_point, "TransactionMessageAttempts")
             if last_words and context.ended_at is not None:
                 attempts = 1  # there is no time to try again

@@ -18,7 +18,7 @@ from loadsim.charge_point.charging import Charge
 from loadsim.v16.authorizing import authorized_to_stop, card_accepted, remote_accepted
 from loadsim.v16.availability import free
 from loadsim.v16.configuration import flag, integer, items
-from loadsim.v16.connectors import Connector, RemoteStart, Transaction, is_faulted
+from loadsim.v16.connectors import Connector, RemoteStart, Transaction
 from loadsim.v16.messages.formats import format_date_time
 from loadsim.v16.messages.types import ReadingContext, Reason
 from loadsim.v16.meter_values import Reading, keep_for_stop, send_sample
@@ -44,6 +44,7 @@ class Session:
         "_at_reader",
         "_counted",
         "_energy_cap",
+        "_evicted",
         "_interval",
         "_leaves_at",
         "_limit",
@@ -52,6 +53,7 @@ class Session:
         "_stopped",
         "_unlocked",
         "_unplugged",
+        "_walked",
         "alarm",
         "arrival",
         "charge",
@@ -77,6 +79,8 @@ class Session:
         self._counted = False
         self._at_reader = False
         self._unplugged = False
+        self._evicted = False
+        self._walked = 0.0
         self._unlocked = False
         self._energy_cap = math.inf
         self._leaves_at = math.inf
@@ -95,7 +99,9 @@ class Session:
         """Be there until the connector is free again, or the charge point stops."""
         charge_point, connector = self.charge_point, self.connector
         try:
-            if await self._begin():
+            if self.interrupted and not charge_point.over:  # in the very moment in which the driver came
+                self._count("interrupted")
+            elif await self._begin():
                 await self._charge()
             await self._leave()
         finally:
@@ -103,7 +109,9 @@ class Session:
                 self._count("preparing")  # as far as it got when the charge point stopped
             if connector.session is self:
                 connector.session = None
-        free(charge_point, connector)
+                charge_point.context.connectors_freed += 1
+        if not self._evicted:
+            free(charge_point, connector)
 
     # What comes from outside.
 
@@ -113,6 +121,13 @@ class Session:
         if self.transaction is not None:
             self._stop(reason, due=due)
         self.alarm.ring()
+
+    def evict(self) -> None:
+        """End the session at once, for its connector breaks down: from here on that is nothing to it."""
+        self._evicted = True
+        self.interrupt("Other")
+        self.connector.session = None
+        self.charge_point.context.connectors_freed += 1
 
     def start_remotely(self, remote: RemoteStart) -> None:
         """Let the driver who waits for it begin."""
@@ -202,13 +217,15 @@ class Session:
         clock = self.charge_point.context.clock
         patience = float(integer(self.charge_point, "ConnectionTimeOut"))
         takes = math.inf if self.arrival.no_show else self._hurry
-        at = clock.elapsed + min(takes, patience)
+        begun = clock.elapsed
+        at = begun + min(takes, patience)
         while not self.interrupted and await self._sleep_until(at):
             pass
         if self.interrupted:
             return self._count("interrupted")
         if takes > patience:
             return self._count("no_show")
+        self._walked = clock.elapsed - begun
         self._plug_in()
         return True
 
@@ -224,7 +241,7 @@ class Session:
             expect=arrival.tag.expect if by_card else "",
             parent_id_tag=parent,
             reservation_id=reservation_for(charge_point, connector.id, id_tag, parent),
-            remote_at=None if remote is None else remote.at,
+            remote_at=None if remote is None else remote.at + self._walked,  # the walk is not the CSMS's time
         )
         if remote is not None and remote.profile is not None:
             install_for_remote_start(charge_point, connector.id, remote.profile)
@@ -343,14 +360,14 @@ class Session:
         """
         charge_point, connector = self.charge_point, self.connector
         unlocked = self._stopped == "EVDisconnected" and flag(charge_point, "UnlockConnectorOnEVSideDisconnect")
-        if unlocked or is_faulted(connector) or self._leaves_at == math.inf:
+        if unlocked or self._evicted or self._leaves_at == math.inf:
             return  # no cable is in it
         at = charge_point.context.clock.elapsed + self._hurry
         if self._stopped is not None:
             set_status(charge_point, connector, "Finishing")
             if self._stopped not in ("Local", "UnlockCommand"):
                 at = max(at, self._leaves_at)
-        while await self._sleep_until(at) and not is_faulted(connector):
+        while await self._sleep_until(at) and not self._evicted:
             if self._unlocked:
                 at = min(at, charge_point.context.clock.elapsed + self._hurry)
 

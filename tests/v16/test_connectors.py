@@ -104,16 +104,25 @@ SETTINGS: dict[str, Any] = {
     "session": SessionSettings(plugged_in=fixed(300.0), energy=fixed(500.0)),
     "hardware": HardwareSettings(fault_lasts=fixed(45.0)),
     "reboot": fixed(8.0),
-    "call_timeout": 10.0,
 }
 
 
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    happenings, st.integers(1, 3), st.sampled_from([0.0, 0.0, 0.4, 4.0]), st.sampled_from([0, 0, 5]), st.booleans()
+    happenings,
+    st.integers(1, 3),
+    st.sampled_from([0.0, 0.0, 0.4, 4.0, 50.0]),
+    st.sampled_from([0, 0, 5]),
+    st.booleans(),
+    st.sampled_from([1.0, 20.0, 45.0]),
 )
 def test_whatever_happens_statuses_are_a_path_of_the_table_and_every_transaction_is_accounted_for(
-    steps: list[tuple[float | None, tuple[str, Any]]], connectors: int, delay: float, steady: int, boots: bool
+    steps: list[tuple[float | None, tuple[str, Any]]],
+    connectors: int,
+    delay: float,
+    steady: int,
+    boots: bool,
+    fault: float,
 ) -> None:
     book = Book()
 
@@ -126,7 +135,11 @@ def test_whatever_happens_statuses_are_a_path_of_the_table_and_every_transaction
             w.csms.answers("StartTransaction", lambda received: _start(book, received, delay))
             configuration = {"MinimumStatusDuration": str(steady), "TransactionMessageAttempts": "100"}
             charge_point = await w.online(
-                connectors=connectors, configuration=configuration, boot_on_reconnect=boots, **SETTINGS
+                connectors=connectors,
+                configuration=configuration,
+                boot_on_reconnect=boots,
+                **{**SETTINGS, "hardware": HardwareSettings(fault_lasts=fixed(fault))},
+                call_timeout=10.0 if delay < 10 else 120.0,  # an answer may take longer than a fault
             )
             for gap, (what, how) in steps:
                 if gap is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
@@ -143,6 +144,51 @@ async def test_every_id_beyond_the_first_of_one_start_is_a_doubled_transaction(a
 
         assert w.counted("transactions.doubled") == 2
         assert w.counted("strays.late") == 2
+
+
+@pytest.mark.parametrize(("code", "tries"), [(1009, 3), (1011, 3), (1003, 3), (1001, 20), (1006, 20)])
+async def test_rule_21_a_message_for_which_the_csms_hangs_up_is_given_up_and_does_not_block_the_rest(
+    autojump_clock: MockClock, code: int, tries: int
+) -> None:
+    """Close codes that say the message is the reason are failures to process it; others are only lost connections."""
+    configuration = {"TransactionMessageAttempts": "3", "TransactionMessageRetryInterval": "1"}
+    async with world(**PUNCTUAL) as w:
+        left = [19]
+
+        def hang_up(received: Received) -> Answer:
+            first = received.payload["transactionId"] == 1
+            left[0] -= first
+            return Answer(drop=code) if first and left[0] >= 0 else Answer(payload={})
+
+        w.csms.answers("StopTransaction", hang_up)
+        charge_point = await w.online(configuration=configuration)
+        w.arrive(charge_point, plugged_in=10.0)
+        await trio.sleep(3000)
+        w.arrive(charge_point, plugged_in=10.0)
+        await trio.sleep(3000)
+
+        stops = Counter(call.payload["transactionId"] for call in w.csms.calls("StopTransaction"))
+        assert stops[1] == tries
+        assert stops[2] == 1
+        assert w.counted("transactions.lost") == (code in (1003, 1009, 1011))
+
+
+async def test_the_wait_for_a_retry_is_no_response_time_of_what_stands_behind_it(autojump_clock: MockClock) -> None:
+    configuration = {"TransactionMessageRetryInterval": "50", "MeterValueSampleInterval": "10"}
+    async with world(**PUNCTUAL) as w:
+        w.csms.answers("StartTransaction", Answer(error="InternalError"), started(7, delay=2.0))
+        charge_point = await w.online(configuration=configuration)
+        w.arrive(charge_point, plugged_in=100.0)
+        await trio.sleep(300)
+
+        samples = w.numbers("MeterValues").response
+        assert samples.n == 9
+        assert samples.max == pytest.approx(
+            2.0, abs=0.1
+        )  # behind the Start's second try, which the CSMS answers late
+        waits = w.time("outbox_wait")
+        assert waits.n == 4  # those at 10, 20, 30 and 40 s
+        assert waits.max == pytest.approx(40.0, abs=0.1)
 
 
 # Whatever the CSMS does.

@@ -13,7 +13,7 @@ from loadsim.charge_point.settings import HardwareSettings
 from loadsim.v16.hardware import ERROR_CODES, _fault, _pull_a_cable
 from loadsim.v16.memory import connector_of
 from loadsim.v16.messages.types import ChargePointErrorCode
-from tests.support import Answer, World, world
+from tests.support import Answer, World, tag_info, world
 from tests.v16.sessions import PUNCTUAL, Book, bad_statuses, statuses_of
 
 CODES = {"GroundFailure": 3.0, "HighTemperature": 1.0}
@@ -171,3 +171,37 @@ async def test_what_breaks_depends_on_the_seed_and_not_on_what_broke_before(auto
 
 def _is_fault(call: Any) -> bool:
     return bool(call.payload["status"] == "Faulted")
+
+
+@pytest.mark.parametrize("other_tag", [None, "OTHER"])
+async def test_a_fault_that_is_repaired_before_the_csms_has_answered_ends_the_session_for_good(
+    autojump_clock: MockClock, other_tag: str | None
+) -> None:
+    """Whether the card at the start or at the stop is being asked about: the connector is the next driver's."""
+    async with world(**PUNCTUAL) as w:
+        charge_point = await w.online(hardware=HardwareSettings(fault_lasts=fixed(5.0)), call_timeout=60.0)
+        slow = tag_info(delay=30.0)
+        w.csms.answers("Authorize", *([slow] if other_tag is None else [tag_info(), slow]), tag_info())
+        w.arrive(charge_point, plugged_in=100.0, other_tag=other_tag)
+        await trio.sleep(1.0 if other_tag is None else 101.0)
+        connector = connector_of(charge_point, 1)
+        _fault(charge_point, connector, 0.5, 0.5)
+        await trio.sleep(6)
+
+        assert connector.status == "Available"
+        assert w.arrive(charge_point, "NEXT", plugged_in=100.0)
+        await trio.sleep(300)
+        starts = [call.payload["idTag"] for call in w.csms.calls("StartTransaction")]
+        assert starts == (["NEXT"] if other_tag is None else ["TAG", "NEXT"])
+        assert bad_statuses(w.csms) == []
+
+
+async def test_a_fault_in_the_tick_in_which_a_driver_comes_stays_a_fault(autojump_clock: MockClock) -> None:
+    async with world(**PUNCTUAL) as w:
+        charge_point = await w.online(hardware=HardwareSettings(fault_lasts=fixed(60.0)))
+        w.arrive(charge_point)
+        _fault(charge_point, connector_of(charge_point, 1), 0.5, 0.5)
+        await trio.sleep(59)
+
+        assert statuses_of(w.csms, 1) == ["Available", "Faulted"]
+        assert w.counted("sessions.interrupted") == 1

@@ -91,7 +91,9 @@ async def test_rule_27_a_silent_csms_does_not_hold_up_a_soft_reset_for_ever(auto
         assert book.open == []
 
 
-async def test_rule_27_whoever_comes_while_a_soft_reset_waits_is_stopped_too(autojump_clock: MockClock) -> None:
+async def test_rule_27_nothing_begins_while_a_reset_is_under_way_and_a_second_one_is_rejected(
+    autojump_clock: MockClock,
+) -> None:
     book = Book()
     async with world(**book.scripts) as w:
         w.csms.answers("StopTransaction", Answer(error="InternalError"), book.stop)
@@ -100,13 +102,16 @@ async def test_rule_27_whoever_comes_while_a_soft_reset_waits_is_stopped_too(aut
         await trio.sleep(100)
         assert await reset(w, "Soft") == "Accepted"
         await trio.sleep(10)
-        assert w.arrive(charge_point, "LATER", hurry=0.9)
-        await trio.sleep(25)
-
-        assert charge_point.context.charging == 0
+        assert not w.arrive(charge_point, "LATER", hurry=0.9)
+        assert await w.csms.latest.order("RemoteStartTransaction", {"idTag": "APP"}) == {"status": "Rejected"}
+        assert [await reset(w, kind) for kind in ("Soft", "Hard")] == ["Rejected", "Rejected"]
         await trio.sleep(500)
-        reasons = [entry.stop["reason"] for entry in book.entries.values() if entry.stop]
-        assert reasons == ["SoftReset", "SoftReset"]
+
+        assert [entry.stop["reason"] for entry in book.entries.values() if entry.stop] == ["SoftReset"]
+        assert len(w.csms.calls("BootNotification")) == 2
+        assert (w.counted("reboots.SoftReset"), w.counted("reboots.HardReset")) == (1, 0)
+        assert w.arrive(charge_point, "LATER")
+        assert await reset(w, "Soft") == "Accepted"
 
 
 async def test_a_driver_who_is_being_authorized_when_the_charge_point_is_reset_does_not_begin(

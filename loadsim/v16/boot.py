@@ -15,6 +15,7 @@ from loadsim.v16.memory import LONGEST_INTERVAL, OWN_HEARTBEAT_INTERVAL, is_acce
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import BootNotificationRequest, BootNotificationResponse
 from loadsim.v16.security import set_clock
+from loadsim.v16.upkeep import resume_upkeep
 
 BOOT: Final = BY_NAME["BootNotification"]
 
@@ -59,6 +60,9 @@ async def send_boot(charge_point: ChargePoint, due: float) -> int:
             charge_point.context.recorder.counters["boots.accepted"] += 1
     elif interval > 0:
         memory.boot_due = charge_point.context.clock.elapsed + interval
+    if response.status != "Rejected":  # Pending, it does all that it is asked for, other firmware and resets too
+        memory.rebooting = False
+        resume_upkeep(charge_point)
     return interval
 
 

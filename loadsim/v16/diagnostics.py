@@ -1,7 +1,7 @@
 """Uploads of diagnostics and logs (OCPP 1.6, sections 4.4 and 5.9; white paper on security, N01).
 
 Of each kind one is under way at a time: a newer request replaces it. The upload goes on while there is no
-connection: what is to be said of it waits for the next one.
+connection: what is to be said of it waits for the next one. A reboot cuts it off (`upkeep`).
 """
 
 from __future__ import annotations
@@ -44,9 +44,12 @@ _LINES: Final = (
 
 
 class Upload:
-    """One upload: the charge point's *number*-th; *request_id* is that of a GetLog."""
+    """One upload: the charge point's *number*-th; *request_id* is that of a GetLog.
 
-    __slots__ = ("content", "errand", "file_name", "number", "request_id", "scope")
+    A newer one cancels its *scope*, and nothing more is said of it; cancelling *cut* has it fail.
+    """
+
+    __slots__ = ("content", "cut", "errand", "file_name", "number", "request_id", "scope")
 
     def __init__(
         self, number: int, errand: Errand, file_name: str, content: Callable[[], bytes], request_id: int | None
@@ -57,6 +60,7 @@ class Upload:
         self.content = content
         self.request_id = request_id
         self.scope = trio.CancelScope()
+        self.cut = trio.CancelScope()
 
 
 class Uploads:
@@ -68,6 +72,12 @@ class Uploads:
         self.begun = 0
         self.diagnostics: Upload | None = None
         self.log: Upload | None = None
+
+    def interrupt(self) -> None:
+        """Cut off the uploads under way."""
+        for upload_under_way in (self.diagnostics, self.log):
+            if upload_under_way is not None:
+                upload_under_way.cut.cancel()
 
 
 def begin_diagnostics(
@@ -225,6 +235,7 @@ async def _run(charge_point: ChargePoint, this: Upload) -> None:
                 lambda: upload(this.errand.location, settings.transfer_hosts, this.file_name, this.content),
                 lambda: settings.diagnostics.upload.draw(draws.uniform()),
                 fails=picked(charge_point, purpose, settings.diagnostics.failures) is not None,
+                cut=this.cut,
             )
             if result.ok:
                 _say(charge_point, this, "Uploaded", "Uploaded")

@@ -2,7 +2,8 @@
 
 Downloaded when it may be, installed when nobody charges, then a reboot; Installed is said after the boot with the new
 version, which shows that it works (the errata call that good practice). The update goes on while there is no
-connection: what is to be said of it waits for the next one.
+connection: what is to be said of it waits for the next one. A reboot that is not its own cuts a download or an
+installation off, and only delays what waits (`upkeep`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from loadsim.charge_point.location import file_name_of
 from loadsim.charge_point.transfer import download
 from loadsim.charge_point.transfer_thread import Result
 from loadsim.v16.availability import free
-from loadsim.v16.memory import connector_of, may_send_triggered, memory_of
+from loadsim.v16.memory import connector_of, is_accepted, may_send_triggered, memory_of
 from loadsim.v16.messages.firmware import FirmwareStatus, FirmwareStatusNotificationRequest
 from loadsim.v16.messages.security import SignedFirmwareStatus, SignedFirmwareStatusNotificationRequest
 from loadsim.v16.notices import FirmwareNotice, SignedFirmwareNotice, announce
@@ -56,11 +57,11 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
 class FirmwareState:
     """What has become of the updates so far. *status* and *request_id* are what was last said.
 
-    *running* is the update under way; while it is *installing* it cannot be cancelled. *alarm* ends the wait for
-    connectors.
+    *running* is the update under way; while it is *installing* it cannot be cancelled. *step* is its download or
+    installation, which a reboot cuts off. *alarm* ends its wait for connectors, or for the end of a reboot.
     """
 
-    __slots__ = ("alarm", "installing", "request_id", "running", "status", "updates", "version")
+    __slots__ = ("alarm", "installing", "request_id", "running", "status", "step", "updates", "version")
 
     def __init__(self) -> None:
         self.alarm = Alarm()
@@ -68,8 +69,14 @@ class FirmwareState:
         self.request_id: int | None = None
         self.running: trio.CancelScope | None = None
         self.status: SignedFirmwareStatus | None = None
+        self.step: trio.CancelScope | None = None
         self.updates = 0
         self.version: str | None = None
+
+    def interrupt(self) -> None:
+        """Cut off the download or the installation that is under way; what waits goes on waiting."""
+        if self.step is not None:
+            self.step.cancel()
 
 
 def begin_update(charge_point: ChargePoint, update: Update) -> Literal["begun", "replaced", "ignored"]:
@@ -81,6 +88,7 @@ def begin_update(charge_point: ChargePoint, update: Update) -> Literal["begun", 
     if state.installing or charge_point.over:
         return "ignored"
     earlier, state.running = state.running, trio.CancelScope()
+    state.alarm = Alarm()  # the earlier one's may still be about to end its sleep
     if earlier is not None:
         earlier.cancel()
         _release(charge_point)
@@ -136,7 +144,7 @@ async def _run(charge_point: ChargePoint, state: FirmwareState, update: Update, 
             await _update(charge_point, state, update)
         finally:
             if state.running is scope:
-                state.running, state.installing = None, False
+                state.running, state.step, state.installing = None, None, False
                 _release(charge_point)
 
 
@@ -148,13 +156,16 @@ async def _update(charge_point: ChargePoint, state: FirmwareState, update: Updat
     draws = charge_point.draws(purpose)
     say = partial(_say, charge_point, state)
     await _wait_for(charge_point, update.retrieve_at, partial(say, "DownloadScheduled"))
+    await _wait_until_up(charge_point, state)
     say("Downloading")
+    state.step = trio.CancelScope()
     result = await transfer(
         charge_point,
         update.errand,
         lambda: download(update.errand.location, charge_point.settings.transfer_hosts),
         lambda: settings.download.draw(draws.uniform()),
         fails=fails == _DOWNLOAD_FAILS,
+        cut=state.step,
     )
     if not result.ok:
         say("DownloadFailed")
@@ -167,16 +178,19 @@ async def _update(charge_point: ChargePoint, state: FirmwareState, update: Updat
     await _wait_until_idle(charge_point, state)
     state.installing = True
     say("Installing")
-    await context.sleep_until(context.clock.elapsed + settings.install.draw(draws.uniform()))
+    with trio.CancelScope() as state.step:
+        await context.sleep_until(context.clock.elapsed + settings.install.draw(draws.uniform()))
     if charge_point.over:
         return
-    if fails == _INSTALLATION_FAILS:
+    if fails == _INSTALLATION_FAILS or state.step.cancelled_caught:
         say("InstallationFailed")
         return
     say("InstallRebooting")
     state.version = version_in(update.errand.location)
     report_security_event(charge_point, "ResetOrReboot", f"to start version {state.version}")
     await reboot(charge_point, "Reboot")
+    if is_accepted(charge_point):  # another reboot has begun, and has not hung up yet: it is reboot enough
+        await _wait_until_up(charge_point, state)
     _release(charge_point)
     # The registration is lost: what is said from here on waits for the boot to be accepted.
     report_security_event(charge_point, "FirmwareUpdated", f"version {state.version}")
@@ -223,9 +237,15 @@ async def _wait_until_idle(charge_point: ChargePoint, state: FirmwareState) -> N
         for connector in connectors:
             if connector.session is None and connector.transaction is None:
                 free(charge_point, connector)
-        if not any(each.transaction is not None or each.status == "Preparing" for each in connectors):
+        busy = any(each.transaction is not None or each.status == "Preparing" for each in connectors)
+        if not (busy or memory_of(charge_point).rebooting):
             return
-        await state.alarm.sleep_until()  # until a connector's status changes
+        await state.alarm.sleep_until()  # until a connector's status changes, or a reboot is over
+
+
+async def _wait_until_up(charge_point: ChargePoint, state: FirmwareState) -> None:
+    while memory_of(charge_point).rebooting:
+        await state.alarm.sleep_until()
 
 
 def _release(charge_point: ChargePoint) -> None:

@@ -81,7 +81,7 @@ class Memory:
         self.transactions = 0  # begun so far, as the next two are
         self.remote_starts = 0
         self.reboots = 0
-        self.rebooting = False  # from the beginning of a reboot until its boot is accepted
+        self.rebooting = False  # from the beginning of a reboot until its boot is answered, not Rejected
         self.unannounced: Sequence[int] = ()  # connectors whose status is still to be said on this connection
         self.unsettled: set[Transaction] | None = None  # of which it is not yet known what has become
         self.late_starts: dict[str, StartMessage] | None = None  # by the id of a try that had no answer

@@ -6,7 +6,7 @@ answer that refuses it; a connection that breaks only delays it.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
@@ -14,7 +14,7 @@ from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.outbox import Message
 from loadsim.ocpp.action import Action
 from loadsim.v16.messages import BY_NAME
-from loadsim.v16.sending import can_send, outbox_of, put
+from loadsim.v16.sending import can_send, leave, outbox_of, put
 
 
 class Notice(Message):
@@ -24,43 +24,45 @@ class Notice(Message):
     was meanwhile is no news.
     """
 
-    __slots__ = ("_charge_point", "_told", "message", "number")
+    __slots__ = ("message", "number", "under_way")
 
     lasting: ClassVar[bool] = True
 
     def __init__(self, charge_point: ChargePoint, request: msgspec.Struct, number: int | None = None) -> None:
         super().__init__(charge_point.context.clock.elapsed)
         self.number = number
-        self._charge_point = charge_point
         self.message = request
-        self._told = request
+        self.under_way = False
 
     def request(self) -> msgspec.Struct:
         """Return the request, now that it is its turn."""
-        self._told = self.message
-        return self._told
+        self.under_way = True
+        return self.message
 
-    def takes_place_of(self, earlier: Message) -> bool:
-        """Have *earlier*, which waits, say this instead, if they are about the same; tell whether they are."""
-        if self.number is None or not isinstance(earlier, type(self)) or earlier.number != self.number:
-            return False
-        self._charge_point.leave_unsent(self.action, [earlier.due])
-        earlier.due, earlier.message = self.due, self.message
-        return True
+    def unanswered(self, message_id: str) -> None:
+        """Take in that it may have to be sent again."""
+        self.under_way = False
 
-    def delivered(self, response: Any) -> None:
-        """Look whether there is news since: it was given another request while its answer was under way."""
-        if self._told is not self.message:
-            announce(self._charge_point, type(self)(self._charge_point, self.message, self.number))
+    def replaces(self, earlier: Message) -> bool:
+        """Tell whether *earlier* waits, and is no news any more: they are about the same."""
+        return (
+            self.number is not None
+            and isinstance(earlier, type(self))
+            and earlier.number == self.number
+            and not earlier.under_way
+        )
 
 
 def announce(charge_point: ChargePoint, notice: Notice) -> None:
     """Have *notice* sent as soon as there is a connection; nobody waits for it."""
     if charge_point.over:
         return
-    waiting = () if can_send(charge_point) else outbox_of(charge_point).others
-    if not any(notice.takes_place_of(earlier) for earlier in waiting):
-        put(charge_point, notice)
+    if not can_send(charge_point):
+        outbox = outbox_of(charge_point)
+        for earlier in [each for each in outbox.others if notice.replaces(each)]:
+            outbox.remove(earlier)
+            leave(charge_point, earlier)
+    put(charge_point, notice)
 
 
 class FirmwareNotice(Notice):

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
+import trio
 from msgspec import UNSET, UnsetType
 
 from loadsim.charge_point.charge_point import ChargePoint
@@ -57,6 +58,7 @@ async def transfer(
     seconds: Callable[[], float],
     *,
     fails: bool,
+    cut: trio.CancelScope,
 ) -> Result:
     """Transfer, and try again where that fails.
 
@@ -66,27 +68,36 @@ async def transfer(
         really: does it, where the location is one that may be reached.
         seconds: how long a try takes that is only simulated.
         fails: whether it is to fail; such a one is only simulated, wherever it would go.
+        cut: cancelled, it ends the transfer there and then, or the wait for the next try; it has failed.
     """
     context = charge_point.context
     real = not fails and is_real(todo.location, charge_point.settings.transfer_hosts)
     result = Result("unsupported", "no such protocol")
-    for number in range(todo.retries + 1):
-        if number:
-            await context.sleep_until(context.clock.elapsed + todo.retry_interval)
-        if real:
-            result = await really()
-        elif todo.supported:
-            await context.sleep_until(context.clock.elapsed + seconds())
-            result = Result("failed", "by the scenario") if fails else Result()
-        if charge_point.over:
-            return result
-        context.recorder.counters["transfers.ok" if result.ok else "transfers.failed"] += 1
-        if result.ok:
-            return result
-        if real:
-            detail = f"{result.detail} {_without_password(todo.location)}"
-            context.recorder.example(context.clock.elapsed, charge_point.identity, "transfer", result.cause, detail)
-    return result
+    trying = False
+    with cut:
+        for number in range(todo.retries + 1):
+            if number:
+                await context.sleep_until(context.clock.elapsed + todo.retry_interval)
+            trying = True
+            if real:
+                result = await really()
+            elif todo.supported:
+                await context.sleep_until(context.clock.elapsed + seconds())
+                result = Result("failed", "by the scenario") if fails else Result()
+            trying = False
+            if charge_point.over:
+                return result
+            context.recorder.counters["transfers.ok" if result.ok else "transfers.failed"] += 1
+            if result.ok:
+                return result
+            if real:
+                detail = f"{result.detail} {_without_password(todo.location)}"
+                context.recorder.example(
+                    context.clock.elapsed, charge_point.identity, "transfer", result.cause, detail
+                )
+        return result
+    context.recorder.counters["transfers.failed"] += trying
+    return Result("failed", "the charge point went down")
 
 
 def _without_password(location: str) -> str:

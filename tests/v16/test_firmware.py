@@ -203,18 +203,6 @@ async def test_a_status_whose_answer_the_connection_took_along_is_said_again(aut
         assert said(w) == ["Downloading", *SEQUENCE]
 
 
-async def test_a_reset_does_not_stop_an_update(autojump_clock: MockClock) -> None:
-    async with world(**PUNCTUAL) as w:
-        await online(w, reboot=fixed(2.0))
-        await update(w)
-        await trio.sleep(5)
-        await w.csms.latest.order("Reset", {"type": "Hard"})
-        await trio.sleep(100)
-
-        assert said(w) == SEQUENCE
-        assert len(w.csms.calls("BootNotification")) == 3
-
-
 async def test_rule_33_the_status_is_idle_when_triggered_and_nothing_is_under_way(autojump_clock: MockClock) -> None:
     async def trigger() -> str:
         answer = await w.csms.latest.order("TriggerMessage", {"requestedMessage": "FirmwareStatusNotification"})

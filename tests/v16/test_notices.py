@@ -5,10 +5,12 @@ from __future__ import annotations
 import trio
 from trio.testing import MockClock
 
+from loadsim.charge_point.distribution import fixed
 from loadsim.charge_point.outbox import Outbox
 from loadsim.v16.messages.firmware import FirmwareStatusNotificationRequest
 from loadsim.v16.messages.security import SecurityEventNotificationRequest
 from loadsim.v16.notices import FirmwareNotice, SecurityNotice, announce
+from loadsim.v16.reset import reboot
 from tests.support import SILENCE, Answer, wall_clock, world
 from tests.v16.sessions import PUNCTUAL
 
@@ -46,8 +48,8 @@ async def test_what_waits_says_the_latest_of_the_same_and_leaves_others_alone(au
 
         said = [(call.action, call.payload.get("status")) for call in w.csms.received if "Boot" not in call.action]
         assert [each for each in said if each[0] != "StatusNotification"] == [
-            ("FirmwareStatusNotification", "Downloaded"),
             ("SecurityEventNotification", None),
+            ("FirmwareStatusNotification", "Downloaded"),
             ("FirmwareStatusNotification", "Downloading"),
             ("SecurityEventNotification", None),
         ]
@@ -55,16 +57,44 @@ async def test_what_waits_says_the_latest_of_the_same_and_leaves_others_alone(au
         assert (numbers.accepted, numbers.skipped_offline) == (2, 1)
 
 
-async def test_news_that_came_while_the_answer_was_under_way_is_not_lost(autojump_clock: MockClock) -> None:
+async def test_news_that_comes_while_the_answer_is_under_way_is_said_after_it(autojump_clock: MockClock) -> None:
+    async with world(**PUNCTUAL) as w:
+        charge_point = await w.online(call_timeout=100.0, reboot=fixed(5.0))
+        w.csms.answers("FirmwareStatusNotification", Answer(payload={}, delay=40.0), Answer(payload={}))
+        announce(charge_point, FirmwareNotice(charge_point, DOWNLOADING, 1))
+        await trio.sleep(1)
+        await reboot(
+            charge_point, "SoftReset"
+        )  # waits 30 s for what is in the outbox, and is not accepted after that
+        announce(charge_point, FirmwareNotice(charge_point, DOWNLOADED, 1))
+        await trio.sleep(100)
+
+        calls = w.csms.calls("FirmwareStatusNotification")
+        assert [call.payload["status"] for call in calls] == ["Downloading", "Downloaded"]
+        numbers = w.numbers("FirmwareStatusNotification")
+        assert (numbers.planned, numbers.accepted, numbers.skipped_offline) == (2, 2, 0)
+
+
+async def test_of_what_was_said_slowly_when_the_connection_broke_only_the_last_is_said(
+    autojump_clock: MockClock,
+) -> None:
     async with world(**PUNCTUAL) as w:
         charge_point = await w.online()
-        notice = FirmwareNotice(charge_point, DOWNLOADING, 1)
-        notice.request()
-        FirmwareNotice(charge_point, DOWNLOADED, 1).takes_place_of(notice)
-        notice.delivered(None)
+        w.csms.answers("FirmwareStatusNotification", SILENCE, Answer(payload={}))
+        for status in ("Downloading", "Downloaded", "Installing"):
+            request = FirmwareStatusNotificationRequest(status=status)
+            announce(charge_point, FirmwareNotice(charge_point, request, 1))
         await trio.sleep(1)
+        await w.csms.latest.drop()
+        await trio.sleep(1)
+        request = FirmwareStatusNotificationRequest(status="InstallationFailed")
+        announce(charge_point, FirmwareNotice(charge_point, request, 1))
+        await trio.sleep(100)
 
-        assert [call.payload["status"] for call in w.csms.calls("FirmwareStatusNotification")] == ["Downloaded"]
+        calls = w.csms.calls("FirmwareStatusNotification")
+        assert [call.payload["status"] for call in calls] == ["Downloading", "InstallationFailed"]
+        numbers = w.numbers("FirmwareStatusNotification")
+        assert (numbers.connection_lost, numbers.accepted, numbers.skipped_offline) == (1, 1, 3)
 
 
 async def test_a_notice_that_is_not_answered_is_not_said_again(autojump_clock: MockClock) -> None:

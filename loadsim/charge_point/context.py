@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import trio
 
 from loadsim.link.transport import Connector
 from loadsim.metrics.recorder import Recorder
+
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+_ALL_TIME: Final = datetime.max - datetime.min
 
 
 class Clock:
@@ -36,13 +40,10 @@ class Clock:
 def moved_on(told: str, seconds: float) -> datetime:
     """Return what an RFC 3339 time has become after *seconds*, in UTC.
 
-    A CSMS may name a time at either end of the calendar: there the clock stands still.
+    A CSMS may name a time beyond either end of the calendar: there the clock stands still.
     """
-    moment = datetime.fromisoformat(told.upper())
-    try:
-        return moment.astimezone(UTC) + timedelta(seconds=seconds)
-    except OverflowError:
-        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
+    since = datetime.fromisoformat(told.upper()) - _BEGINNING + timedelta(seconds=seconds)
+    return _BEGINNING + min(max(since, timedelta()), _ALL_TIME)
 
 
 class Throttle:

@@ -30,6 +30,7 @@ from loadsim.v16.notices import FirmwareNotice, SignedFirmwareNotice, announce
 from loadsim.v16.reset import reboot
 from loadsim.v16.security import report_security_event
 from loadsim.v16.transfers import Errand, picked, transfer
+from loadsim.v16.waiting import until
 
 _DOWNLOAD_FAILS: Final = 0
 _INSTALLATION_FAILS: Final = 1
@@ -221,11 +222,9 @@ def _verified(charge_point: ChargePoint, state: FirmwareState, signature: Signat
 
 async def _wait_for(charge_point: ChargePoint, moment: datetime, scheduled: Callable[[], None]) -> None:
     """Wait until it is *moment* by the charge point's clock; *scheduled* says so, if there is a wait."""
-    context = charge_point.context
     if moment > charge_point.now():
         scheduled()
-    while (left := (moment - charge_point.now()).total_seconds()) > 0:  # the clock may be set meanwhile
-        await context.sleep_until(context.clock.elapsed + left)
+        await until(charge_point, moment)
 
 
 async def _wait_until_idle(charge_point: ChargePoint, state: FirmwareState) -> None:

@@ -6,9 +6,8 @@ multiples of theirs since midnight; 0 is none of them. What StopTxn...Data names
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from msgspec import UNSET
@@ -29,12 +28,15 @@ from loadsim.v16.messages.types import (
     UnitOfMeasure,
 )
 from loadsim.v16.transactions import put_sample
+from loadsim.v16.waiting import due_at
 
 if TYPE_CHECKING:
     from loadsim.v16.session import Session
 
-_LEAST_WAIT: Final = timedelta(milliseconds=1)
-_DAY: Final = 86_400
+_DAY: Final = timedelta(days=1)
+_END: Final = datetime.max.replace(tzinfo=UTC)
+_JUST: Final = timedelta(seconds=5)
+"""How far a clock is set that is only corrected: what it was set past is still of that time."""
 
 
 class Reading(NamedTuple):
@@ -155,35 +157,60 @@ def keep_for_stop(
 
 
 async def clock_aligned(charge_point: ChargePoint) -> None:
-    """Report every connector at each multiple of ClockAlignedDataInterval since midnight, until cancelled."""
+    """Report every connector at each multiple of ClockAlignedDataInterval since midnight, until cancelled.
+
+    A clock that is corrected by a little doubles and skips none. One that is set far ahead makes up for none; one
+    that is set far back goes through its day again.
+    """
     memory, clock = memory_of(charge_point), charge_point.context.clock
     memory.aligned = alarm = Alarm()
+    each = timedelta()
+    done = charge_point.now()  # what was due until then, by this clock, is not due again
     try:
-        while interval := integer(charge_point, "ClockAlignedDataInterval"):
-            now = charge_point.now() + _LEAST_WAIT
-            midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-            passed = (now - midnight).total_seconds()
-            wait = min((math.floor(passed / interval) + 1) * interval, _DAY) - passed + _LEAST_WAIT.total_seconds()
-            due = clock.elapsed + wait
-            rang = await alarm.sleep_until(clock.trio_time(due))
-            if rang or charge_point.over:
+        while seconds := integer(charge_point, "ClockAlignedDataInterval"):
+            now = charge_point.now()
+            if each != timedelta(seconds=seconds):
+                each = timedelta(seconds=seconds)
+                done = max(done, now)
+            if done - now > max(each, _JUST):
+                done = now
+            multiple = next_multiple(done, each)
+            due = await due_at(charge_point, multiple, alarm)
+            if due is None or multiple is None:
                 continue
-            charge_point.context.recorder.lateness.append(clock.elapsed - due)
-            if is_accepted(charge_point):  # also without a connection, but not while it reboots
-                for number in range(1, charge_point.settings.connectors + 1):
-                    connector = memory.connectors.get(number)
-                    transaction = None if connector is None else connector.transaction
-                    send_sample(
-                        charge_point,
-                        number,
-                        transaction,
-                        "Sample.Clock",
-                        due,
-                        "MeterValuesAlignedData",
-                        "StopTxnAlignedData",
-                    )
+            done = charge_point.now()
+            late = timedelta(seconds=clock.elapsed - due)
+            if done - multiple - late <= _JUST and not charge_point.over:
+                _report_all(charge_point, due)
     finally:
         memory.aligned = None
+
+
+def next_multiple(moment: datetime, interval: timedelta) -> datetime | None:
+    """Return the first multiple of *interval* since midnight after *moment*; None where the calendar has none.
+
+    A day that the interval does not divide ends with a shorter one.
+    """
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    ahead = min(((moment - midnight) // interval + 1) * interval, _DAY)
+    return midnight + ahead if ahead <= _END - midnight else None
+
+
+def _report_all(charge_point: ChargePoint, due: float) -> None:
+    if not is_accepted(charge_point):
+        return  # it reboots; without a connection it goes on
+    for number in range(1, charge_point.settings.connectors + 1):
+        connector = memory_of(charge_point).connectors.get(number)
+        transaction = None if connector is None else connector.transaction
+        send_sample(
+            charge_point,
+            number,
+            transaction,
+            "Sample.Clock",
+            due,
+            "MeterValuesAlignedData",
+            "StopTxnAlignedData",
+        )
 
 
 def clock_aligned_changed(charge_point: ChargePoint) -> None:

@@ -7,10 +7,9 @@ those who hold them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 
-import trio
 from msgspec import UNSET
 
 from loadsim.charge_point.alarm import Alarm
@@ -22,12 +21,10 @@ from loadsim.v16.memory import connector_of, memory_of
 from loadsim.v16.messages.formats import parse_date_time
 from loadsim.v16.messages.reservation import ReservationStatus, ReserveNowRequest
 from loadsim.v16.status import set_status
+from loadsim.v16.waiting import due_at
 
 _ANY: Final = 0
 _OUT_OF_ORDER: Final = ("Faulted", "Unavailable")
-_LOOK_AGAIN: Final = timedelta(minutes=1)
-"""The CSMS may set the clock by which reservations expire, with any Heartbeat."""
-_LEAST_WAIT: Final = timedelta(milliseconds=1)
 
 
 class Reservation(NamedTuple):
@@ -184,8 +181,7 @@ async def _watch(charge_point: ChargePoint, reservations: Reservations) -> None:
     reservations.alarm = alarm = Alarm()
     try:
         while current := _current(charge_point):
-            left = min(each.expires for each in current) - charge_point.now() + _LEAST_WAIT
-            await alarm.sleep_until(trio.current_time() + min(left, _LOOK_AGAIN).total_seconds())
+            await due_at(charge_point, min(each.expires for each in current), alarm)
     finally:
         reservations.alarm = None
 

@@ -21,6 +21,7 @@ from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.formats import format_date_time
 from loadsim.v16.messages.security import SecurityEventNotificationRequest, SignCertificateRequest
 from loadsim.v16.notices import SecurityNotice, announce
+from loadsim.v16.waiting import clock_was_set
 
 if TYPE_CHECKING:
     from loadsim.v16.certificates import Certificates
@@ -79,12 +80,10 @@ def report_security_event(charge_point: ChargePoint, type: str, tech_info: str |
 
 def set_clock(charge_point: ChargePoint, csms_time: str) -> None:
     """Set the clock by the CSMS's; where that makes a difference it is a security event."""
-    if not has_security(charge_point):
-        charge_point.adopt_clock(csms_time)
-        return
-    before = charge_point.now()
+    before = charge_point.now() if has_security(charge_point) else None
     charge_point.adopt_clock(csms_time)
-    if abs(charge_point.now() - before) >= _NEW_TIME:
+    clock_was_set(charge_point)
+    if before is not None and abs(charge_point.now() - before) >= _NEW_TIME:
         report_security_event(charge_point, "SettingSystemTime", f"it was {format_date_time(before)}")
 
 

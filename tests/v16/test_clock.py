@@ -63,6 +63,15 @@ async def test_a_wait_ends_when_the_clock_shows_the_moment_however_it_was_set(
         assert w.lateness() == pytest.approx(0)
 
 
+async def test_how_late_a_wait_ends_is_measured(autojump_clock: MockClock) -> None:
+    async with world(**PUNCTUAL) as w:
+        charge_point = await w.online()
+        looks = w.time("lateness").n
+        await until(charge_point, WALL + timedelta(seconds=10))
+
+        assert w.time("lateness").n == looks + 1
+
+
 async def test_a_moment_that_has_passed_is_not_waited_for(autojump_clock: MockClock) -> None:
     async with world(**PUNCTUAL) as w:
         charge_point = await w.online()

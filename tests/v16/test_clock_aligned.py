@@ -146,6 +146,17 @@ async def test_a_multiple_that_the_clock_comes_to_twice_is_sampled_once(autojump
         assert samples(w) == [wall_clock(60), wall_clock(120)]
 
 
+async def test_a_new_interval_has_no_multiples_before_it_was_set(autojump_clock: MockClock) -> None:
+    async with world(**PUNCTUAL) as w:
+        await online(w, 900)
+        await trio.sleep(62)
+        change = {"key": "ClockAlignedDataInterval", "value": "60"}
+        assert await w.csms.latest.order("ChangeConfiguration", change) == {"status": "Accepted"}
+        await trio.sleep(70)
+
+        assert samples(w) == [wall_clock(120)]
+
+
 async def test_a_new_interval_begins_at_the_time_that_it_is(autojump_clock: MockClock) -> None:
     async with world(**PUNCTUAL) as w:
         await online(w, 900)

@@ -27,6 +27,7 @@ from loadsim.v16.messages.types import (
     TransactionSampledValue,
     UnitOfMeasure,
 )
+from loadsim.v16.transaction_data import add_sample
 from loadsim.v16.transactions import put_sample
 from loadsim.v16.waiting import due_at
 
@@ -132,7 +133,7 @@ def send_sample(
         value = MeterValue(timestamp=timestamp, sampled_value=values)
         put_sample(charge_point, connector_id, transaction, value, due)
     if transaction is not None and at_stop:
-        keep_for_stop(transaction, at_stop, reading, context, timestamp)
+        keep_for_stop(charge_point, transaction, at_stop, reading, context, timestamp)
 
 
 def _interval_read(connector: Connector, reading: Reading, context: ReadingContext) -> Reading:
@@ -145,7 +146,12 @@ def _interval_read(connector: Connector, reading: Reading, context: ReadingConte
 
 
 def keep_for_stop(
-    transaction: Transaction, names: Sequence[str], reading: Reading, context: ReadingContext, timestamp: str
+    charge_point: ChargePoint,
+    transaction: Transaction,
+    names: Sequence[str],
+    reading: Reading,
+    context: ReadingContext,
+    timestamp: str,
 ) -> None:
     """Keep a sample for the transactionData of the transaction's stop."""
     kind = cast("type[SampledValue]", TransactionSampledValue)
@@ -153,7 +159,9 @@ def keep_for_stop(
     if values:
         if transaction.data is None:
             transaction.data = []
-        transaction.data.append(TransactionMeterValue(timestamp=timestamp, sampled_value=values))
+        left_out = add_sample(transaction.data, TransactionMeterValue(timestamp=timestamp, sampled_value=values))
+        if left_out:
+            charge_point.context.recorder.counters["transaction_data.thinned"] += left_out
 
 
 async def clock_aligned(charge_point: ChargePoint) -> None:

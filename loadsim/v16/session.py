@@ -351,7 +351,7 @@ class Session:
         names = items(self.charge_point, "StopTxnSampledData")
         if names and self.transaction is not None:
             timestamp = format_date_time(self.charge_point.now())
-            keep_for_stop(self.transaction, names, self.read_meter(), context, timestamp)
+            keep_for_stop(self.charge_point, self.transaction, names, self.read_meter(), context, timestamp)
 
     async def _leave(self) -> None:
         """Unplug: soon after the card, when the driver comes back after any other end.

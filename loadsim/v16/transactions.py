@@ -7,9 +7,10 @@ CSMS has not confirmed the Stop). The CSMS's numbering is its own affair: any in
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Final
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.outbox import Message
@@ -20,7 +21,6 @@ from loadsim.v16.memory import memory_of
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import (
     MeterValuesRequest,
-    MeterValuesResponse,
     StartTransactionRequest,
     StartTransactionResponse,
     StopTransactionRequest,
@@ -28,14 +28,14 @@ from loadsim.v16.messages.core import (
 )
 from loadsim.v16.messages.formats import format_date_time
 from loadsim.v16.messages.types import MeterValue, Reason, TransactionMeterValue
-from loadsim.v16.sending import outbox_of, put
+from loadsim.v16.sending import leave, outbox_of, put
 from loadsim.v16.status import learn
 
 NEVER_NUMBERED: Final = -1
 """The transactionId of a transaction whose StartTransaction was given up (errata 3.18)."""
 
-MOST_SAMPLES_KEPT: Final = 2_000
-"""Meter values that a charge point without a connection keeps; beyond them it drops the oldest, and counts them."""
+MOST_SAMPLES_KEPT: Final = 1_000
+"""Messages that wait, beyond which a charge point drops the oldest meter values for new ones, and counts them."""
 
 _LATE_STARTS_KEPT: Final = 16
 _START: Final = BY_NAME["StartTransaction"]
@@ -128,30 +128,48 @@ class StartMessage(Message):
         _lose(self._charge_point, self.transaction)
 
 
-class SampleMessage(Message):
-    """MeterValues.req of a transaction, or of a connector without one."""
+class _MeterMessage(Message):
+    """MeterValues.req, of one meter value."""
 
-    __slots__ = ("_connector_id", "_transaction", "_values")
+    __slots__ = ("_connector_id", "_value")
 
     action = METER_VALUES
-    kept = True
 
-    def __init__(
-        self, connector_id: int, transaction: Transaction | None, values: tuple[MeterValue, ...], due: float
-    ) -> None:
+    def __init__(self, connector_id: int, value: MeterValue, due: float) -> None:
         super().__init__(due)
         self._connector_id = connector_id
+        self._value = value
+
+
+class IdleSampleMessage(_MeterMessage):
+    """MeterValues.req of a connector without a transaction: not kept, for that is for transactions (section 3.7)."""
+
+    __slots__ = ()
+
+    def request(self) -> MeterValuesRequest:
+        """Make the request."""
+        return MeterValuesRequest(connector_id=self._connector_id, meter_value=(self._value,))
+
+
+class SampleMessage(_MeterMessage):
+    """MeterValues.req of a transaction."""
+
+    __slots__ = ("_transaction",)
+
+    kept = True
+
+    def __init__(self, connector_id: int, transaction: Transaction, value: MeterValue, due: float) -> None:
+        super().__init__(connector_id, value, due)
         self._transaction = transaction
-        self._values = values
 
     def request(self) -> MeterValuesRequest:
         """Make the request; the transaction has its id by now."""
+        known = self._transaction.id
         return MeterValuesRequest(
-            connector_id=self._connector_id, meter_value=self._values, transaction_id=_id_of(self._transaction)
+            connector_id=self._connector_id,
+            meter_value=(self._value,),
+            transaction_id=UNSET if known is None else known,
         )
-
-    def delivered(self, response: MeterValuesResponse) -> None:
-        """Take in that the CSMS has the values, which is all that its answer can say."""
 
 
 class StopMessage(Message):
@@ -272,15 +290,27 @@ def end_transaction(
 def put_sample(
     charge_point: ChargePoint, connector_id: int, transaction: Transaction | None, value: MeterValue, due: float
 ) -> None:
-    """Have a meter value sent; without a connection it is kept, as long as there is room (section 3.7)."""
+    """Have a meter value sent; without a connection one of a transaction is kept, if there is room (section 3.7)."""
     outbox = outbox_of(charge_point)
+    if transaction is None:
+        idle = IdleSampleMessage(connector_id, value, due)
+        if len(outbox.others) < MOST_SAMPLES_KEPT:
+            put(charge_point, idle)
+        else:  # online, and the CSMS does not get ahead
+            _overflow(charge_point, idle)
+        return
     if len(outbox.kept) >= MOST_SAMPLES_KEPT:
-        oldest = next((each for each in outbox.kept if isinstance(each, SampleMessage)), None)
-        if oldest is not None and oldest is not outbox.kept[0]:
+        # Not the first of them: it may be under way.
+        oldest = next((each for each in islice(outbox.kept, 1, None) if isinstance(each, SampleMessage)), None)
+        if oldest is not None:
             outbox.remove(oldest)
-            charge_point.leave_unsent(METER_VALUES, [oldest.due])
-            charge_point.context.recorder.counters["outbox.overflowed"] += 1
-    put(charge_point, SampleMessage(connector_id, transaction, (value,), due))
+            _overflow(charge_point, oldest)
+    put(charge_point, SampleMessage(connector_id, transaction, value, due))
+
+
+def _overflow(charge_point: ChargePoint, message: Message) -> None:
+    leave(charge_point, message)
+    charge_point.context.recorder.counters["outbox.overflowed"] += 1
 
 
 def take_late_answer(charge_point: ChargePoint, text: str) -> None:
@@ -314,10 +344,6 @@ def settle(charge_point: ChargePoint) -> None:
         elif transaction.tried:
             counters["transactions.unnumbered"] += 1
     memory.unsettled = None
-
-
-def _id_of(transaction: Transaction | None) -> int | UnsetType:
-    return UNSET if transaction is None or transaction.id is None else transaction.id
 
 
 def _lose(charge_point: ChargePoint, transaction: Transaction) -> None:

@@ -54,6 +54,12 @@ async def go_offline(w: World, seconds: float) -> None:
     await trio.testing.wait_all_tasks_blocked()
 
 
+def happened_at(call: Received) -> str:
+    """Return the time of the event that a message about a transaction, or a meter value, is about."""
+    stamped = call.payload if "timestamp" in call.payload else call.payload["meterValue"][0]
+    return str(stamped["timestamp"])
+
+
 def statuses_of(csms: FakeCsms, connector_id: int) -> list[str]:
     """Return the statuses that were said of a connector, in order."""
     said = csms.calls("StatusNotification")

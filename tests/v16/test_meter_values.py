@@ -19,7 +19,7 @@ from loadsim.v16.meter_values import Reading, sampled
 from loadsim.v16.reset import reboot
 from tests.support import Answer, World, boot, in_virtual_time, started, wall_clock, world
 from tests.v16.messages.oracle import validator
-from tests.v16.sessions import PUNCTUAL, Book, TransactionData, transaction_data
+from tests.v16.sessions import PUNCTUAL, Book, TransactionData, happened_at, transaction_data
 
 REGISTER = "Energy.Active.Import.Register"
 
@@ -148,11 +148,13 @@ async def test_rule_24_clock_aligned_data_can_be_switched_on_and_off(autojump_cl
         assert stamps(w, "Sample.Clock") == [wall_clock(60), wall_clock(200)]  # 9:16:00, 9:18:20
 
 
-async def test_rule_24_clock_aligned_data_are_taken_without_a_connection_and_not_without_power(
+async def test_rule_24_clock_aligned_data_are_kept_for_a_transaction_without_a_connection_and_not_without_power(
     autojump_clock: MockClock,
 ) -> None:
+    keys = {"ClockAlignedDataInterval": "60", "MeterValueSampleInterval": "0"}
     async with world(**PUNCTUAL) as w:
-        charge_point = await w.online(configuration={"ClockAlignedDataInterval": "60"})
+        charge_point = await w.online(connectors=2, configuration=keys)
+        w.arrive(charge_point, plugged_in=3600.0)
         await trio.sleep(10)
         w.csms.refuse = lambda identity: "refused" if trio.current_time() < 200 else None
         await w.csms.latest.drop()
@@ -160,8 +162,14 @@ async def test_rule_24_clock_aligned_data_are_taken_without_a_connection_and_not
         charge_point.spawn(partial(reboot, charge_point, "PowerLoss", abrupt=True, away=200.0))
         await trio.sleep(300)
 
-        assert stamps(w, "Sample.Clock") == [wall_clock(60 * n) for n in (1, 2, 3, 4, 5, 9, 10)]
-        assert w.csms.times("MeterValues")[0] > 200
+        of_transaction = [call for call in w.csms.calls("MeterValues") if "transactionId" in call.payload]
+        assert [happened_at(call) for call in of_transaction] == [wall_clock(60 * n) for n in (1, 2, 3, 4, 5)]
+        assert of_transaction[0].at > 200
+        idle = [call for call in w.csms.calls("MeterValues") if "transactionId" not in call.payload]
+        assert [(call.payload["connectorId"], happened_at(call)) for call in idle] == [
+            (number, wall_clock(60 * n)) for n in (9, 10) for number in (1, 2)
+        ]
+        assert w.numbers("MeterValues").skipped_offline == 5  # of connector 2
 
 
 async def test_rule_24_the_data_for_the_stop_go_with_it_with_their_contexts(autojump_clock: MockClock) -> None:

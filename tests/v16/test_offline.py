@@ -8,17 +8,11 @@ from trio.testing import MockClock
 
 from loadsim.charge_point.distribution import fixed
 from tests.support import SILENCE, Answer, Received, World, boot, tag_info, wall_clock, world
-from tests.v16.sessions import PUNCTUAL, TRANSACTION_MESSAGES, Book, go_offline
+from tests.v16.sessions import PUNCTUAL, TRANSACTION_MESSAGES, Book, go_offline, happened_at
 
 
 def about_transactions(w: World) -> list[Received]:
     return [call for call in w.csms.calls() if call.action in TRANSACTION_MESSAGES]
-
-
-def happened_at(call: Received) -> str:
-    """Return the time of the event that a message is about."""
-    stamped = call.payload if "timestamp" in call.payload else call.payload["meterValue"][0]
-    return str(stamped["timestamp"])
 
 
 async def test_rule_20_start_samples_and_stop_of_an_offline_session_come_in_order_with_their_own_times(
@@ -164,6 +158,35 @@ async def test_rule_20_samples_beyond_what_a_charge_point_can_keep_are_counted_a
         assert sent == ["StartTransaction", *["MeterValues"] * 4, "StopTransaction"]
         assert happened_at(w.csms.calls("MeterValues")[-1]) == wall_clock(600)
         assert w.counted("outbox.overflowed") == w.numbers("MeterValues").skipped_offline == 6
+
+
+async def test_rule_20_samples_have_their_bound_when_the_oldest_message_is_one_too(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadsim.v16.transactions.MOST_SAMPLES_KEPT", 5)
+    async with world(**Book().scripts) as w:
+        charge_point = await w.online()
+        w.arrive(charge_point, plugged_in=615.0)
+        await trio.sleep(5)
+        await go_offline(w, 600)
+        await trio.sleep(2000)
+
+        kept = [happened_at(call) for call in w.csms.calls("MeterValues")]
+        assert kept == [wall_clock(60.0 * number) for number in (1, 7, 8, 9, 10)]
+        assert w.counted("outbox.overflowed") == w.numbers("MeterValues").skipped_offline == 5
+
+
+async def test_values_of_idle_connectors_do_not_pile_up_while_the_csms_is_slow(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadsim.v16.transactions.MOST_SAMPLES_KEPT", 5)
+    async with world(**PUNCTUAL, MeterValues=Answer(payload={}, delay=25.0)) as w:
+        await w.online(configuration={"ClockAlignedDataInterval": "1"})
+        await trio.sleep(100.5)
+        sent = len(w.csms.calls("MeterValues"))
+
+        assert sent == 4
+        assert w.counted("outbox.overflowed") == w.numbers("MeterValues").skipped_offline == 100 - sent - 4
 
 
 @pytest.mark.parametrize("failure", [SILENCE, Answer(error="InternalError")])

@@ -69,19 +69,24 @@ async def test_rule_33_what_no_connector_measures_now_is_not_sent_empty(autojump
 
 
 @pytest.mark.parametrize("failure", [SILENCE, Answer(error="InternalError")])
-async def test_rule_33_triggered_meter_values_are_in_order_with_the_others_and_tried_again(
+async def test_rule_33_triggered_meter_values_of_a_transaction_are_tried_again_and_others_not(
     autojump_clock: MockClock, failure: Answer
 ) -> None:
     async with world(**PUNCTUAL) as w:
-        w.csms.answers("MeterValues", failure, Answer(payload={}))
-        configuration = {"TransactionMessageRetryInterval": "7"}
-        await w.online(connectors=3, call_timeout=5.0, configuration=configuration)
+        configuration = {"TransactionMessageRetryInterval": "7", "MeterValueSampleInterval": "0"}
+        charge_point = await w.online(connectors=3, call_timeout=5.0, configuration=configuration)
+        w.arrive(charge_point)
+        await trio.sleep(5)
+        w.csms.answers("MeterValues", failure, failure, Answer(payload={}))
         assert await trigger(w, "MeterValues") == "Accepted"
-        await trio.sleep(20)
+        await trio.sleep(30)
 
-        assert [call.payload["connectorId"] for call in w.csms.calls("MeterValues")] == [1, 1, 2, 3]
+        tried = [
+            (call.payload["connectorId"], call.payload.get("transactionId")) for call in w.csms.calls("MeterValues")
+        ]
+        assert tried == [(1, 1), (2, None), (3, None), (1, 1)]
         numbers = w.numbers("MeterValues")
-        assert (numbers.planned, numbers.sent, numbers.accepted) == (4, 4, 3)
+        assert (numbers.planned, numbers.sent, numbers.accepted) == (4, 4, 2)
 
 
 @pytest.mark.parametrize("message", ["StatusNotification", "MeterValues", "Heartbeat"])

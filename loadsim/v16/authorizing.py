@@ -51,10 +51,10 @@ async def remote_accepted(charge_point: ChargePoint, remote: RemoteStart, connec
     return decision
 
 
-async def authorized_to_stop(charge_point: ChargePoint, id_tag: str, transaction: Transaction) -> bool:
+async def authorized_to_stop(charge_point: ChargePoint, tag: DrawnTag, transaction: Transaction) -> bool:
     """Tell whether another card than the one that started may stop *transaction*: one of the same group."""
     try:
-        info = await _authorize(charge_point, DrawnTag(id_tag, "", ""))
+        info = await _authorize(charge_point, tag)
     except CallFailed:
         return False
     parent, group = info.parent_id_tag, transaction.parent_id_tag

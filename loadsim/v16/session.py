@@ -333,7 +333,8 @@ class Session:
             self.charge_point.spawn(self._show_other_card, transaction, other)
 
     async def _show_other_card(self, transaction: Transaction, other: str) -> None:
-        accepted = await authorized_to_stop(self.charge_point, other, transaction)
+        tag = self.arrival.tag._replace(id_tag=other)  # it was drawn from the same class
+        accepted = await authorized_to_stop(self.charge_point, tag, transaction)
         if self.transaction is not None and not self.charge_point.over:
             self._stop("Local", other if accepted else transaction.id_tag)
             self.alarm.ring()

@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from loadsim.charge_point.tags import DrawnTag
 from loadsim.v16.memory import connector_of, memory_of
 from tests.support import Answer, Received, World, started, tag_info, wall_clock, world
 from tests.v16.sessions import PUNCTUAL, Book, bad_statuses, statuses_of
@@ -106,6 +107,21 @@ async def test_rule_16_cards_without_a_group_are_not_of_one_group(autojump_clock
         await trio.sleep(700)
 
         assert [call.payload["idTag"] for call in w.csms.calls("StopTransaction")] == ["A1"]
+
+
+@pytest.mark.parametrize(("answer", "unexpected"), [("Accepted", 0), ("Blocked", 1)])
+async def test_rule_16_another_card_at_the_stop_counts_in_its_class_and_against_what_that_expects(
+    autojump_clock: MockClock, answer: str, unexpected: int
+) -> None:
+    async with world(**PUNCTUAL) as w:
+        charge_point = await w.online(configuration=NEVER)
+        w.csms.answers("Authorize", tag_info(), tag_info(answer))
+        w.arrive(charge_point, tag=DrawnTag("A1", "drivers", "Accepted"), other_tag="A2")
+        await trio.sleep(700)
+
+        numbers = w.numbers("Authorize", "drivers")
+        assert [call.payload["idTag"] for call in w.csms.calls("Authorize")] == ["A1", "A2"]
+        assert (numbers.answered, numbers.accepted, numbers.unexpected) == (2, 2 - unexpected, unexpected)
 
 
 async def test_a_csms_that_is_slow_to_know_the_card_at_the_stop_stops_neither_power_nor_samples(

@@ -39,7 +39,6 @@ async def connected(charge_point: ChargePoint) -> None:
     try:
         if not is_accepted(charge_point):
             await boot(charge_point)
-            memory.rebooting = False
         charge_point.online()
         if started_up:
             report_security_event(charge_point, "StartupOfTheDevice")

@@ -18,7 +18,7 @@ import trio
 
 from loadsim.csms.calling import CALL_TIMEOUT, Answered, Outcome
 from loadsim.csms.http_server import HttpError, Request, Response, serve_http
-from loadsim.csms.sockets import listen, url_of
+from loadsim.csms.sockets import MAX_PORT, listen, url_of
 from loadsim.errors import UsageError
 from loadsim.ocpp.action import InvalidPayload
 
@@ -83,11 +83,11 @@ async def serve_control(
         UsageError: *place* is none, is not loopback and there is no *token*, or it cannot listen there.
     """
     host, port = parse_place(place)
-    if token is None and not is_loopback(host):
-        raise UsageError(f"--control {place}: only loopback goes without a token; give --control-token as well")
-    if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token != ""):
-        raise UsageError("--control-token: expected printable ASCII without spaces around it")
-    listeners = await listen(host, port)
+    check_token(place, host, token)
+    try:
+        listeners = await listen(host, port)
+    except UsageError as error:
+        raise UsageError(f"--control {place}: {error}") from error
     try:
         async with trio.open_nursery() as nursery:
             for listener in listeners:
@@ -102,13 +102,27 @@ def parse_place(place: str) -> tuple[str, int]:
     """Read HOST:PORT; an IPv6 address stands in brackets.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is none, or no port has this number.
     """
     host, colon, port = place.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not colon or not host or not port.isascii() or not port.isdigit() or (":" in host and not bracketed):
         raise UsageError(f"--control: expected HOST:PORT such as 127.0.0.1:8080, got {place!r}")
+    if len(port) > len(str(MAX_PORT)) or int(port) > MAX_PORT:
+        raise UsageError(f"--control: expected a port from 0 (any free one) to {MAX_PORT}, got {place!r}")
     return host.strip("[]"), int(port)
+
+
+def check_token(place: str, host: str, token: str | None) -> None:
+    """See that whoever can reach *place*, which is at *host*, needs a *token* unless that is loopback.
+
+    Raises:
+        UsageError: there is none and there must be one, or no header could carry it.
+    """
+    if token is None and not is_loopback(host):
+        raise UsageError(f"--control {place}: only loopback goes without a token; give --control-token as well")
+    if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token != ""):
+        raise UsageError("--control-token: expected printable ASCII without spaces around it")
 
 
 def is_loopback(host: str) -> bool:

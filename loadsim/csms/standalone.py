@@ -14,7 +14,7 @@ from loadsim.csms.control import serve_control
 from loadsim.csms.options import ServerOptions
 from loadsim.csms.record import describe
 from loadsim.csms.server import Server, serve
-from loadsim.csms.store import open_store
+from loadsim.csms.store import open_store, unreadable
 from loadsim.errors import UsageError
 from loadsim.limits import raise_descriptor_limit
 from loadsim.v16.central import Central, StoreFailed
@@ -55,7 +55,7 @@ async def serve_until(
         try:
             central = Central(options.behaviour, store)
         except StoreFailed as error:
-            raise UsageError(f"--db: {options.db}: {error}") from error
+            raise UsageError(unreadable(str(options.db), error)) from error
         server, result = await _serve_until(options, central, started, ended)
         return server.record(), result  # it needs the store
 

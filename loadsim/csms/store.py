@@ -173,7 +173,17 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
         reason = "another process has it open" if "locked" in str(error) else str(error)
         raise UsageError(f"--db: {path}: {reason}") from error
     except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_CORRUPT:
+            raise UsageError(unreadable(path, error)) from error
         raise UsageError(f"--db: {path}: expected a new file or one of `loadsim csms --db`; {error}") from error
+
+
+def unreadable(path: str, error: Exception) -> str:
+    """Say of a file that is ours, and of which something cannot be read, what can be done."""
+    return (
+        f"--db: {path}: {error}; the file is damaged: put a copy of it back, or move it away and begin a new one,"
+        " which knows none of its charge points and transactions"
+    )
 
 
 def _check(connection: sqlite3.Connection, path: str) -> bool:
@@ -198,9 +208,9 @@ def _read(row: Sequence[Any]) -> TransactionInfo:
     transaction_id, charge_point, connector, id_tag, timestamp, meter_start, info, *_ = row
     try:
         found = msgspec.json.decode(info, type=IdTagInfo)
-    except msgspec.DecodeError as error:
+        start = StartKey(charge_point, int(connector), id_tag, timestamp, int(meter_start))
+    except (msgspec.DecodeError, TypeError, ValueError) as error:
         raise StoreFailed(f"transaction {transaction_id} is damaged: {error}") from error
-    start = StartKey(charge_point, int(connector), id_tag, timestamp, int(meter_start))
     return TransactionInfo.begin(transaction_id, start, found)
 
 

@@ -18,7 +18,7 @@ from loadsim.v16.messages.types import AuthorizationStatus
 
 NEEDED: Final = ("tag", "status")
 OPTIONAL: Final = ("parent", "expiry")
-_STATUSES: Final[tuple[str, ...]] = get_args(AuthorizationStatus)
+STATUSES: Final[tuple[str, ...]] = get_args(AuthorizationStatus)
 
 
 class TagFile(msgspec.Struct):
@@ -87,8 +87,8 @@ def _take(tags: TagFile, row: dict[str, str], first_lines: dict[str, int], line:
     first = first_lines.setdefault(tag.lower(), line)
     if first != line:
         raise ValueError(f"the tag {shown(tag)} stands here twice (case does not count), first in line {first}")
-    if status not in _STATUSES:
-        raise ValueError(f"expected the status {', '.join(_STATUSES)}; got {shown(status)}")
+    if status not in STATUSES:
+        raise ValueError(f"expected the status {', '.join(STATUSES)}; got {shown(status)}")
     tags.statuses[tag] = status
     if parent:
         tags.parents[tag] = parent

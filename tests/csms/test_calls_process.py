@@ -73,6 +73,46 @@ def test_mistakes_in_a_file_of_calls_are_all_told_before_anything_listens(tmp_pa
     assert [(each.line, each.column) for each in result.exception.mistakes] == [(2, 12), (3, 25)]
 
 
+def test_all_wrong_options_are_told_at_once_each_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "tags.csv").write_text("tag,status\nA,Perhaps\n", encoding="utf-8")
+    (tmp_path / "calls.yaml").write_text(
+        "calls: [{send: RemoteStartTransaction, each: 1, tags: Blocked}]\n", encoding="utf-8"
+    )
+    options = {
+        "--tags": str(tmp_path / "tags.csv"),
+        "--interval": "10",
+        "--boot-status": "Accept",
+        "--latency": "20",
+        "--reject": "2",
+        "--calls": str(tmp_path / "calls.yaml"),
+        "--control": "127.0.0.1:99999",
+    }
+    arguments = [word for option in options.items() for word in option]
+
+    result = CliRunner().invoke(app, ["csms", "--port", "0", *arguments])
+
+    assert isinstance(result.exception, UsageError)
+    said = [line.partition(": ")[0] for line in str(result.exception).splitlines() if not line.startswith(" ")]
+    assert said == [*list(options)[:5], f"{options['--calls']}:1:46", "--control"]
+    assert "got '10'; the unit is missing" in str(result.exception)
+    assert "tag class" not in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--interval", "1500ms", "expected whole seconds, as OCPP sends them; got '1500ms'"),
+        ("--latency", "2s..1s", "expected a..b with a <= b, got '2s..1s'"),
+        ("--control-token", "ä", "expected printable ASCII without spaces around it"),
+    ],
+)
+def test_a_wrong_option_is_told_by_its_name(option: str, value: str, said: str) -> None:
+    result = CliRunner().invoke(app, ["csms", "--port", "0", "--control", "127.0.0.1:0", option, value])
+
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception) == f"{option}: {said}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(["--control", "8080"], "HOST:PORT"), (["--control", "0.0.0.0:0"], "without a token")],

@@ -218,6 +218,12 @@ def test_a_place_that_is_none_is_said_to_be_none(place: str) -> None:
         parse_place(place)
 
 
+@pytest.mark.parametrize("port", ["65536", "99999", "9" * 5000])
+def test_a_port_that_none_has_is_said_to_be_none(port: str) -> None:
+    with pytest.raises(UsageError, match=r"^--control: expected a port from 0 \(any free one\) to 65535, got"):
+        parse_place(f"127.0.0.1:{port}")
+
+
 def test_places_and_loopback() -> None:
     assert parse_place("127.0.0.1:80") == ("127.0.0.1", 80)
     assert parse_place("[::1]:0") == ("::1", 0)
@@ -227,8 +233,9 @@ def test_places_and_loopback() -> None:
 
 async def test_a_port_in_use_is_said_clearly() -> None:
     async with running() as server, operating(server) as operator:
-        with pytest.raises(UsageError, match="cannot listen on"):
-            await serve_control(f"127.0.0.1:{operator.port}", None, server)
+        place = f"127.0.0.1:{operator.port}"
+        with pytest.raises(UsageError, match=f"^--control {place}: cannot listen on"):
+            await serve_control(place, None, server)
 
 
 # As a part of the embedded CSMS.

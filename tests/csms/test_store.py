@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
 import loadsim.csms.store as store_module
+from loadsim.csms.options import ServerOptions
+from loadsim.csms.standalone import serve_until
 from loadsim.csms.store import APPLICATION_ID, SCHEMA_VERSION, SqliteStore, open_store
 from loadsim.errors import UsageError
 from loadsim.ocpp.frame import CallError
@@ -290,10 +293,49 @@ def test_a_name_that_sqlite_reads_as_no_file_is_a_file(tmp_path: Path, monkeypat
     assert [each.name for each in tmp_path.iterdir()] == ["csms ?mode=memory"]
 
 
-def test_a_damaged_row_is_a_failure_of_the_store(path: Path) -> None:
+def start_refusal(path: Path) -> str:
+    """Return what is said when the embedded CSMS cannot begin with a file."""
+    with pytest.raises(UsageError) as caught:
+        trio.run(serve_until, ServerOptions(db=str(path)), lambda _: pytest.fail("it began"), trio.sleep_forever)
+    message = str(caught.value)
+    assert message.startswith(f"--db: {path}: ")
+    return message
+
+
+REMEDY = "the file is damaged: put a copy of it back, or move it away and begin a new one"
+
+
+@pytest.mark.parametrize("table", ["transactions", "charge_points"])
+def test_of_a_file_that_lacks_a_table_it_is_said_what_to_do(path: Path, table: str) -> None:
     with central(path) as system:
         start(booted(system))
-    written(path, "UPDATE transactions SET id_tag_info = '{'")
+    written(path, f"DROP TABLE {table}")
+
+    assert f"no such table: {table}; {REMEDY}" in start_refusal(path)
+
+
+@pytest.mark.parametrize("first", [100, 4096])
+def test_of_a_file_that_was_overwritten_in_part_it_is_said_what_to_do(path: Path, first: int) -> None:
+    with central(path) as system:
+        start(booted(system))
+    data = path.read_bytes()
+    path.write_bytes(data[:first] + b"\xff" * (len(data) - first))
+
+    assert f"database disk image is malformed; {REMEDY}" in start_refusal(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE transactions SET id_tag_info = '{'",
+        "UPDATE transactions SET id_tag_info = 7",
+        "UPDATE transactions SET meter_start = 'a lot'",
+    ],
+)
+def test_a_damaged_row_is_a_failure_of_the_store(path: Path, damage: str) -> None:
+    with central(path) as system:
+        start(booted(system))
+    written(path, damage)
 
     with pytest.raises(StoreFailed, match="transaction 1 is damaged"), central(path):
         raise AssertionError("it was read")

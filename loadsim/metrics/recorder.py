@@ -91,7 +91,7 @@ class Recorder:
             health=health,
             examples=tuple(self._examples),
             final=final,
-            open_transactions=tuple(open_transactions),
+            open_transactions=tuple(map(str, open_transactions)),
         )
         self.counters.clear()
         self._examples.clear()

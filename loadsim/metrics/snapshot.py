@@ -37,7 +37,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What happened in worker *shard* since its last snapshot; *elapsed* is its end, in seconds of the run.
 
     *gauges* hold the state at *elapsed*. *final* is the worker's last word: its books are closed, and
-    *open_transactions* are the CSMS's ids of those that its charge points still know.
+    *open_transactions* are the CSMS's ids of those that its charge points still know, as text: any integer is one,
+    also one of more than 64 bits.
     """
 
     shard: int
@@ -49,7 +50,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     health: Health | None = None
     examples: tuple[Example, ...] = ()
     final: bool = False
-    open_transactions: tuple[int, ...] = ()
+    open_transactions: tuple[str, ...] = ()
 
 
 class Totals:
@@ -61,7 +62,7 @@ class Totals:
         self.times: dict[str, Histogram] = {}
         self.gauges: dict[int, dict[str, int]] = {}
         self.health: dict[int, Health] = {}
-        self.open_transactions: set[int] = set()
+        self.open_transactions: set[str] = set()
 
     def add(self, snapshot: Snapshot) -> None:
         """Merge one interval of one worker."""

@@ -4,7 +4,7 @@
 
     check        = call | transactions
     call         = (Action | "all") ["[" tag class "]"] aggregate op value ["during" stage]
-    transactions = "transactions" ("lost" | "doubled" | "orphaned") op count
+    transactions = "transactions" ("lost" | "undelivered" | "doubled" | "orphaned") op count
     aggregate    = p1 .. p99.99 | mean | max | errors | rejected | accepted | unexpected | rate
     op           = < | <= | > | >= | ==
     value        = a duration (pNN, mean, max) | a share or a bare count (errors ...) | a rate (rate)
@@ -80,6 +80,10 @@ def parse(check: str) -> Check:
         raise NotInThisVersion(f"a check of '{subject}' is not in this version")
     if subject == _TRANSACTIONS:
         return _of_transactions(check, words)
+    if words[1:] and words[1] in FAULTS:
+        raise ThresholdSyntaxError(
+            f"'{words[1]}' is counted of transactions alone, not of {shown(words[0])}; did you mean 'transactions'?"
+        )
     action, tag_class = _subject(words.pop(0))
     aggregate = _aggregate(words)
     if words and words[0] == "drift":

@@ -226,6 +226,8 @@ def clock_aligned_changed(charge_point: ChargePoint) -> None:
     memory = memory_of(charge_point)
     if memory.aligned is not None:
         memory.aligned.ring()
+    elif charge_point.over:
+        return  # its next life takes it up
     elif is_accepted(charge_point) and integer(charge_point, "ClockAlignedDataInterval"):
         memory.aligned = Alarm()  # not a second time before the task has begun
         charge_point.spawn(clock_aligned, charge_point)

@@ -366,7 +366,7 @@ class Session:
         at = charge_point.context.clock.elapsed + self._hurry
         if self._stopped is not None:
             set_status(charge_point, connector, "Finishing")
-            if self._stopped not in ("Local", "UnlockCommand"):
+            if self._stopped not in ("Local", "UnlockCommand") and not self._unlocked:
                 at = max(at, self._leaves_at)
         while await self._sleep_until(at) and not self._evicted:
             if self._unlocked:

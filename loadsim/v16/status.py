@@ -131,13 +131,11 @@ def set_status(
         return
     if connector.id in memory_of(charge_point).unannounced:
         return  # it is about to be said all the same
-    due = charge_point.context.clock.elapsed
-    steady_for = integer(charge_point, "MinimumStatusDuration")
-    if steady_for:
-        due += steady_for
-        before = _withdraw(charge_point, connector) or before
-        if before == (status, error_code):
-            return
+    # What still waits goes also where the duration was set to 0 meanwhile: an older status must not come last.
+    before = _withdraw(charge_point, connector) or before
+    if before == (status, error_code):
+        return
+    due = charge_point.context.clock.elapsed + integer(charge_point, "MinimumStatusDuration")
     put(charge_point, StatusMessage(connector, status_request(charge_point, connector.id), due, before))
 
 

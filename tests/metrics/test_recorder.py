@@ -100,3 +100,10 @@ def test_a_snapshot_survives_the_pipe(seconds: list[float]) -> None:
     snapshot = folded(recorder)
 
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(snapshot), type=Snapshot) == snapshot
+
+
+def test_a_transactions_id_of_more_than_64_bits_fits_through_the_pipe() -> None:
+    snapshot = Recorder().fold(1.0, gauges={}, final=True, open_transactions=[2**64 + 1, -(2**70), 0])
+
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(snapshot), type=Snapshot) == snapshot
+    assert snapshot.open_transactions == (str(2**64 + 1), str(-(2**70)), "0")

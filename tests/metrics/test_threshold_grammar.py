@@ -45,7 +45,7 @@ def test_each_aggregate_takes_its_own_kind_of_value(text: str, value: float, kin
     assert (check.value, check.value_kind) == (value, kind)
 
 
-@pytest.mark.parametrize("fault", ["lost", "doubled", "orphaned"])
+@pytest.mark.parametrize("fault", ["lost", "undelivered", "doubled", "orphaned"])
 def test_a_check_of_transactions_has_no_action_and_counts_them(fault: str) -> None:
     assert parse(f"transactions {fault} <= 3") == Check(
         text=f"transactions {fault} <= 3",
@@ -96,8 +96,11 @@ def test_a_percentile_tells_its_quantile(aggregate: str, quantile: float | None)
         ("all rate > 5", "'rate': expected a rate such as '200/s' or '0.5/h', got '5'; the unit is missing"),
         ("all p95 < 5s in peak", "expected 'during' and a stage, or the end, got 'in'"),
         ("all p95 < 5s during", "expected one stage's name after 'during', got nothing"),
-        ("transactions", "expected lost, doubled or orphaned after 'transactions', got nothing"),
-        ("transactions started > 5", "expected lost, doubled or orphaned after 'transactions', got 'started'"),
+        ("transactions", "expected lost, undelivered, doubled or orphaned after 'transactions', got nothing"),
+        (
+            "transactions started > 5",
+            "expected lost, undelivered, doubled or orphaned after 'transactions', got 'started'",
+        ),
         ("transactions lost", "expected <, <=, >, >= or == after 'lost', got nothing"),
         ("transactions lost ==", "'lost': expected a count such as '0', got nothing"),
         ("transactions lost < 1%", "'lost': expected a count such as '0', got '1%'"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from loadsim.metrics.judge import MeasuredStage, evaluate
 from loadsim.metrics.snapshot import Snapshot, Totals
 from loadsim.metrics.thresholds import parse
-from loadsim.metrics.transactions import TransactionFaults, transaction_faults
+from loadsim.metrics.transactions import ENDS, FAULTS, TransactionFaults, transaction_faults
 
 NOT_MEASURED = [MeasuredStage("warm", 60.0, False)]
 
@@ -21,7 +21,7 @@ def totals(counters: Mapping[str, int] | None = None, *known: tuple[int, ...]) -
     result = Totals()
     for shard, ids in enumerate(known or ((),)):
         counted = {f"transactions.{name}": count for name, count in (counters or {}).items()} if shard == 0 else {}
-        result.add(Snapshot(shard=shard, elapsed=60.0, counters=counted, open_transactions=ids))
+        result.add(Snapshot(shard=shard, elapsed=60.0, counters=counted, open_transactions=tuple(map(str, ids))))
     return result
 
 
@@ -60,23 +60,23 @@ def test_doubled_are_what_the_better_witness_saw(seen: int, at_csms: int | None,
     [
         ("transactions lost == 0", 2, False),
         ("transactions lost <= 2", 2, True),
+        ("transactions undelivered == 0", 3, False),
+        ("transactions undelivered <= 3", 3, True),
         ("transactions doubled <= 1", 1, True),
         ("transactions doubled < 1", 1, False),
         ("transactions orphaned == 0", 0, True),
     ],
 )
 def test_a_check_of_transactions_is_held_against_the_whole_run(check: str, actual: int, ok: bool) -> None:
-    faults = TransactionFaults(begun=10, lost=2, doubled=1, orphaned=0)
+    faults = TransactionFaults(begun=10, lost=2, undelivered=3, doubled=1, orphaned=0)
     result = evaluate(parse(check), Totals(), NOT_MEASURED, faults)
 
     assert (result.actual, result.ok) == (actual, ok)
 
 
-@pytest.mark.parametrize(
-    "check", ["transactions lost == 0", "transactions doubled == 0", "transactions orphaned == 0"]
-)
+@pytest.mark.parametrize("check", [f"transactions {fault} == 0" for fault in FAULTS])
 def test_a_run_without_transactions_has_no_samples(check: str) -> None:
-    faults = TransactionFaults(begun=0, lost=0, doubled=0, orphaned=0)
+    faults = TransactionFaults(begun=0, lost=0, undelivered=0, doubled=0, orphaned=0)
     result = evaluate(parse(check), Totals(), NOT_MEASURED, faults)
 
     assert (result.actual, result.ok) == (None, False)
@@ -86,6 +86,23 @@ def test_orphans_that_cannot_be_known_are_no_samples() -> None:
     result = evaluate(parse("transactions orphaned == 0"), totals({"begun": 10}), NOT_MEASURED)
 
     assert (result.actual, result.ok) == (None, False)
+
+
+def test_what_is_undelivered_is_known_when_every_transaction_is_accounted_for() -> None:
+    check = parse("transactions undelivered == 0")
+    ended = {"begun": 10, "stopped": 4, "lost": 1, "open": 3, "undelivered": 2}
+
+    assert evaluate(check, totals(ended), NOT_MEASURED).actual == 2
+    assert evaluate(check, totals(ended | {"undelivered": 0, "stopped": 6}), NOT_MEASURED).ok
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.fixed_dictionaries({end: st.integers(0, 9) for end in ENDS}), st.integers(1, 9))
+def test_while_one_is_not_accounted_for_nobody_knows_what_is_undelivered(ends: dict[str, int], running: int) -> None:
+    begun = sum(ends.values())
+
+    assert transaction_faults(totals({**ends, "begun": begun})).undelivered == ends["undelivered"]
+    assert transaction_faults(totals({**ends, "begun": begun + running})).undelivered is None
 
 
 def test_while_a_run_goes_on_the_charge_points_numbers_are_judged() -> None:

@@ -143,7 +143,7 @@ def take(
             health=health,
             examples=tuple(examples),
             final=final,
-            open_transactions=tuple(open_transactions),
+            open_transactions=tuple(map(str, open_transactions)),
         )
     )
 

@@ -28,9 +28,14 @@ GOOD = {
 }
 
 
-def evening(counters: dict[str, int] | None = None, *, known: tuple[int, ...] = (8, 9, 10)) -> Progress:
+def evening(
+    counters: dict[str, int] | None = None,
+    *,
+    known: tuple[int, ...] = (8, 9, 10),
+    checks: tuple[str, ...] = CHECKS,
+) -> Progress:
     stages = (stage("peak", 60.0, 500, sessions=0.25),)
-    run = progress(plan(session=True, stages=stages, checks=CHECKS), elapsed=60.0)
+    run = progress(plan(session=True, stages=stages, checks=checks), elapsed=60.0)
     take(run, counters=GOOD | (counters or {}), open_transactions=known, final=True)
     return run
 
@@ -84,6 +89,22 @@ def test_energy_of_a_stop_that_is_not_confirmed_may_be_missing() -> None:
     assert of_sessions(summary(evening(late))) == []
 
 
+def test_what_is_undelivered_at_the_end_fails_its_threshold() -> None:
+    late = {"transactions.stopped": 5, "transactions.undelivered": 2, "energy.stopped": 5000}
+    run = evening(late, checks=("transactions undelivered == 0", "transactions undelivered <= 2"))
+
+    assert [(each["actual"], each["ok"]) for each in summary(run)["thresholds"]] == [(2.0, False), (2.0, True)]
+
+
+def test_what_a_lost_worker_had_not_delivered_nobody_knows() -> None:
+    run = evening({"transactions.begun": 11}, checks=("transactions undelivered == 0",))
+    run.lose(0, "killed")
+    result = summary(run)
+
+    assert (result["thresholds"][0]["actual"], result["thresholds"][0]["ok"]) == (None, False)
+    assert result["transactions"]["undelivered"] == 0
+
+
 def test_an_orphan_fails_its_threshold_and_a_csms_that_is_not_asked_leaves_it_without_samples() -> None:
     found = summary(evening(known=(8, 9)), open_ids=[8, 9, 10], doubled=0)
     unknown = summary(evening())
@@ -127,6 +148,6 @@ def test_waits_and_remote_starts_are_counted_with_their_times() -> None:
 
 def test_two_workers_know_their_transactions_together() -> None:
     run = evening(known=(8,))
-    run.take(Snapshot(shard=1, elapsed=60.0, final=True, open_transactions=(9, 10)))
+    run.take(Snapshot(shard=1, elapsed=60.0, final=True, open_transactions=("9", "10")))
 
     assert summary(run, open_ids=[8, 9, 10], doubled=0)["transactions"]["orphaned"] == 0

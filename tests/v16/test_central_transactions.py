@@ -1,5 +1,6 @@
 """The central system's transactions: one id for one start, stops, meters and energy."""
 
+import json
 from typing import Any
 
 import pytest
@@ -145,11 +146,11 @@ def test_what_ended_is_kept_as_long_as_it_may_be_repeated_and_no_longer() -> Non
 def test_energy_is_the_sum_over_what_was_stopped() -> None:
     central = Central(EmbeddedCsms())
     session = booted(central)
-    for n, (meter_start, meter_stop) in enumerate([(1000, 23000), (23000, 23000), (0, 10**400)]):
+    for n, (meter_start, meter_stop) in enumerate([(1000, 23000), (23000, 23000), (0, 10**12)]):
         stop(session, start(session, connectorId=n, meterStart=meter_start)["transactionId"], meterStop=meter_stop)
     start(session, meterStart=7)
 
-    assert central.record()["transactions"]["energy_wh"] == 22000 + 10**400
+    assert central.record()["transactions"]["energy_wh"] == 22000 + 10**12
     assert central.record()["transactions"]["meter_backwards"] == 0
 
 
@@ -345,3 +346,14 @@ class TransactionsMachine(RuleBasedStateMachine):
 
 
 TestTransactions = TransactionsMachine.TestCase
+
+
+def test_a_meter_that_jumps_beyond_all_reason_is_counted_as_wrong_and_gives_no_energy() -> None:
+    central = Central(EmbeddedCsms())
+    session = booted(central)
+    start(session, meterStart=-(10**4298))
+    stop(session, 1, meterStop=10**4299)
+
+    assert central.record()["transactions"]["meter_backwards"] == 1
+    assert central.record()["transactions"]["energy_wh"] == 0
+    json.dumps(central.record())

@@ -197,3 +197,20 @@ def test_the_next_multiple_is_the_first_after_a_moment_and_each_day_begins_with_
         assert found == midnight + before + interval
     else:
         assert found == (None if moment.date() == END.date() else midnight + timedelta(days=1))
+
+
+async def test_an_interval_set_during_the_last_words_holds_in_the_next_life(autojump_clock: MockClock) -> None:
+    async with world(**PUNCTUAL) as w:
+        charge_point = await w.online()
+        w.arrive(charge_point)
+        await trio.sleep(10)
+        w.csms.answers("StopTransaction", Answer(payload={}, delay=5.0))
+        charge_point.stop()
+        await trio.sleep(1)
+        change = {"key": "ClockAlignedDataInterval", "value": "10"}
+        assert await w.csms.latest.order("ChangeConfiguration", change) == {"status": "Accepted"}
+        await trio.sleep(60)
+        w.live(charge_point)
+        await trio.sleep(100)
+
+        assert len(samples(w)) >= 9

@@ -240,3 +240,20 @@ async def test_rule_28_unlocking_ends_a_running_transaction(autojump_clock: Mock
         assert (stop.payload["reason"], "idTag" in stop.payload) == ("UnlockCommand", False)
         assert connector_of(charge_point, 1).status == "Available"
         assert statuses_of(w.csms, 1)[-2:] == ["Finishing", "Available"]
+
+
+async def test_an_unlock_right_behind_a_remote_stop_lets_the_driver_go(autojump_clock: MockClock) -> None:
+    async with world(**PUNCTUAL) as w:
+        charge_point = await w.online()
+        w.arrive(charge_point, plugged_in=5000.0)
+        await trio.sleep(100)
+        number = connector_of(charge_point, 1).transaction
+        assert number is not None
+        for message_id, action, payload in (
+            ("a", "RemoteStopTransaction", {"transactionId": number.id}),
+            ("b", "UnlockConnector", {"connectorId": 1}),
+        ):
+            await w.csms.latest.send(json.dumps([2, message_id, action, payload]))
+        await trio.sleep(20)
+
+        assert connector_of(charge_point, 1).status == "Available"

@@ -64,3 +64,18 @@ async def test_a_status_that_comes_back_before_another_was_said_is_not_said_agai
         await trio.sleep(100)
 
         assert len(w.csms.calls("StatusNotification")) == 2
+
+
+async def test_a_status_that_waits_does_not_come_after_newer_ones_when_the_duration_is_set_to_0(
+    autojump_clock: MockClock,
+) -> None:
+    async with world(**PUNCTUAL) as w:
+        charge_point = await w.online(configuration={"MinimumStatusDuration": "60"})
+        w.arrive(charge_point)
+        await trio.sleep(10)
+        change = {"key": "MinimumStatusDuration", "value": "0"}
+        assert await w.csms.latest.order("ChangeConfiguration", change) == {"status": "Accepted"}
+        assert await w.csms.latest.order("UnlockConnector", {"connectorId": 1}) == {"status": "Unlocked"}
+        await trio.sleep(100)
+
+        assert statuses_of(w.csms, 1) == ["Available", "Finishing", "Available"]

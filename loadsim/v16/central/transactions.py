@@ -30,6 +30,9 @@ KEPT: Final = 4
 """Ended transactions a charge point that are kept in memory where there is no store. Transaction messages are sent
 in order, each until it is confirmed (section 3.7), so that a repeat is of the last one."""
 
+_MOST_ENERGY: Final = 10**12
+"""Watt-hours of one transaction; a meter that jumps further, with an integer as long as JSON lets it be, is wrong."""
+
 
 class StartKey(NamedTuple):
     """What makes two StartTransaction.req the same start."""
@@ -167,12 +170,13 @@ class Transactions:
             self._follow(transaction, read_register(request.transaction_data))
         energy = request.meter_stop - transaction.start.meter_start
         last = read_counter(request.timestamp, request.meter_stop)
-        self.counts["meter_backwards"] += energy < 0 or (
+        implausible = not 0 <= energy <= _MOST_ENERGY
+        self.counts["meter_backwards"] += implausible or (
             last.at >= transaction.latest.at and falls(transaction.latest, last)
         )
         self.counts["stopped"] += 1
         # What went backwards is counted as that; as energy it would hide some of what was delivered elsewhere.
-        self.counts["energy_wh"] += max(0, energy)
+        self.counts["energy_wh"] += 0 if implausible else energy
         transaction.stop = stop
         self._close(book, transaction)
 

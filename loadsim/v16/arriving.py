@@ -21,7 +21,7 @@ from loadsim.v16.messages.core import (
 )
 from loadsim.v16.reservations import may_use, only_the_csms_knows
 from loadsim.v16.session import Session
-from loadsim.v16.smart_charging import remote_start_problem
+from loadsim.v16.smart_charging.in_force import remote_start_problem
 
 
 def arrive(charge_point: ChargePoint, arrival: Arrival) -> bool:

@@ -10,12 +10,12 @@ from msgspec import UNSET, UnsetType
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.reconnect import wait_before_try
 from loadsim.link.link import CallFailed
-from loadsim.v16.firmware import firmware_version
 from loadsim.v16.memory import LONGEST_INTERVAL, OWN_HEARTBEAT_INTERVAL, is_accepted, memory_of
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import BootNotificationRequest, BootNotificationResponse
 from loadsim.v16.security import set_clock
-from loadsim.v16.upkeep import resume_upkeep
+from loadsim.v16.upkeep.firmware import firmware_version
+from loadsim.v16.upkeep.interruption import resume_upkeep
 
 BOOT: Final = BY_NAME["BootNotification"]
 

@@ -11,7 +11,6 @@ from typing import Final, Literal
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.pings import start_pings
 from loadsim.charge_point.settings import SECURITY_PROFILE, STANDARD_PROFILES
-from loadsim.v16.charging_profiles import MAX_INSTALLED
 from loadsim.v16.configuration_kinds import (
     MEASURANDS,
     Kind,
@@ -24,7 +23,8 @@ from loadsim.v16.configuration_kinds import (
     whole,
 )
 from loadsim.v16.memory import is_accepted, memory_of
-from loadsim.v16.prepared_profile import ALLOWED_UNITS, MAX_PERIODS, MAX_STACK_LEVEL
+from loadsim.v16.smart_charging.charging_profiles import MAX_INSTALLED
+from loadsim.v16.smart_charging.prepared_profile import ALLOWED_UNITS, MAX_PERIODS, MAX_STACK_LEVEL
 
 ChangeStatus = Literal["Accepted", "Rejected", "RebootRequired", "NotSupported"]
 

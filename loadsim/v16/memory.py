@@ -16,13 +16,13 @@ from loadsim.v16.connectors import Connector, Transaction
 if TYPE_CHECKING:
     from loadsim.charge_point.charge_point import ChargePoint
     from loadsim.v16.certificates import Certificates
-    from loadsim.v16.charging_profiles import ChargingProfiles
-    from loadsim.v16.diagnostics import Uploads
-    from loadsim.v16.firmware import FirmwareState
     from loadsim.v16.known_tags import KnownTags
     from loadsim.v16.reservations import Reservations
     from loadsim.v16.security import SecurityEvent
+    from loadsim.v16.smart_charging.charging_profiles import ChargingProfiles
     from loadsim.v16.transactions import StartMessage
+    from loadsim.v16.upkeep.diagnostics import Uploads
+    from loadsim.v16.upkeep.firmware import FirmwareState
 
 OWN_HEARTBEAT_INTERVAL: Final = 300.0
 """Seconds; what a charge point chooses where the CSMS says 0 and leaves it the choice (section 4.2)."""

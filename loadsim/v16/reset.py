@@ -14,7 +14,7 @@ from loadsim.v16.memory import is_answering, memory_of
 from loadsim.v16.messages.core import ResetRequest, ResetResponse
 from loadsim.v16.messages.types import Reason
 from loadsim.v16.security import report_security_event
-from loadsim.v16.upkeep import interrupt_upkeep
+from loadsim.v16.upkeep.interruption import interrupt_upkeep
 
 _STOPS_TAKE: Final = 30.0
 """Seconds that a soft reset waits for its transactions' stops to be confirmed; what is left goes out after it."""

@@ -20,7 +20,7 @@ from loadsim.v16.memory import may_send_triggered, memory_of
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.formats import format_date_time
 from loadsim.v16.messages.security import SecurityEventNotificationRequest, SignCertificateRequest
-from loadsim.v16.notices import SecurityNotice, announce
+from loadsim.v16.upkeep.notices import SecurityNotice, announce
 from loadsim.v16.waiting import clock_was_set
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from loadsim.charge_point.alarm import Alarm
 from loadsim.charge_point.arrival import Arrival
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.charging import Charge
-from loadsim.v16.authorizing import authorized_to_stop, card_accepted, remote_accepted
+from loadsim.v16.admission import authorized_to_stop, card_accepted, remote_accepted
 from loadsim.v16.availability import free
 from loadsim.v16.configuration import flag, integer, items
 from loadsim.v16.connectors import Connector, RemoteStart, Transaction
@@ -23,7 +23,7 @@ from loadsim.v16.messages.formats import format_date_time
 from loadsim.v16.messages.types import ReadingContext, Reason
 from loadsim.v16.meter_values import Reading, keep_for_stop, send_sample
 from loadsim.v16.reservations import reservation_for
-from loadsim.v16.smart_charging import install_for_remote_start, limit_now, share_changed
+from loadsim.v16.smart_charging.in_force import install_for_remote_start, limit_now, share_changed
 from loadsim.v16.status import set_status
 from loadsim.v16.transactions import begin_transaction, end_transaction
 

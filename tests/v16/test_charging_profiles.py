@@ -11,12 +11,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from loadsim.v16.charging_profiles import MAX_INSTALLED, ChargingProfiles
-from loadsim.v16.composite_schedule import limit_at
 from loadsim.v16.connectors import Transaction
 from loadsim.v16.messages.smart_charging import ClearChargingProfileRequest
 from loadsim.v16.messages.types import ChargingProfile
-from loadsim.v16.prepared_profile import (
+from loadsim.v16.smart_charging.charging_profiles import MAX_INSTALLED, ChargingProfiles
+from loadsim.v16.smart_charging.composite_schedule import limit_at
+from loadsim.v16.smart_charging.prepared_profile import (
     ALLOWED_UNITS,
     MAX_PERIODS,
     MAX_STACK_LEVEL,

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from loadsim.v16.charging_profiles import ChargingProfiles
-from loadsim.v16.composite_schedule import LONGEST_COMPOSITE, Limit, composite_schedule, limit_at
 from loadsim.v16.connectors import Transaction
 from loadsim.v16.messages.types import ChargingProfile
-from loadsim.v16.prepared_profile import MAX_STACK_LEVEL
+from loadsim.v16.smart_charging.charging_profiles import ChargingProfiles
+from loadsim.v16.smart_charging.composite_schedule import LONGEST_COMPOSITE, Limit, composite_schedule, limit_at
+from loadsim.v16.smart_charging.prepared_profile import MAX_STACK_LEVEL
 from tests.v16.profiles import NOON, at, profile
 
 POWER = 11_000.0

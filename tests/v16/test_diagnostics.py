@@ -14,8 +14,8 @@ from trio.testing import MockClock
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.distribution import fixed
 from loadsim.charge_point.settings import SECURITY_PROFILE, STANDARD_PROFILES, DiagnosticsSettings
-from loadsim.v16.diagnostics import diagnostics_text
 from loadsim.v16.messages.formats import parse_date_time
+from loadsim.v16.upkeep.diagnostics import diagnostics_text
 from tests.file_servers import Files, ftp_server, http_server
 from tests.support import Answer, World, wall_clock, world
 from tests.v16.sessions import PUNCTUAL

@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from loadsim.charge_point.distribution import fixed
 from loadsim.charge_point.settings import FirmwareSettings
-from loadsim.v16.firmware import firmware_version, version_in
+from loadsim.v16.upkeep.firmware import firmware_version, version_in
 from tests.support import Answer, wall_clock, world
 from tests.v16.sessions import PUNCTUAL, statuses_of
 from tests.v16.updates import HOUR, SEQUENCE, online, said, told_at, update

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from loadsim.charge_point.distribution import fixed
 from loadsim.charge_point.settings import FirmwareSettings
-from loadsim.v16.transfers import picked
+from loadsim.v16.upkeep.transfers import picked
 from tests.file_servers import http_server
 from tests.support import Answer, World, fake_csms, in_virtual_time, make_context, wall_clock, world
 from tests.v16.sessions import PUNCTUAL, statuses_of

@@ -9,8 +9,8 @@ from loadsim.charge_point.distribution import fixed
 from loadsim.charge_point.outbox import Outbox
 from loadsim.v16.messages.firmware import FirmwareStatusNotificationRequest
 from loadsim.v16.messages.security import SecurityEventNotificationRequest
-from loadsim.v16.notices import FirmwareNotice, SecurityNotice, announce
 from loadsim.v16.reset import reboot
+from loadsim.v16.upkeep.notices import FirmwareNotice, SecurityNotice, announce
 from tests.support import SILENCE, Answer, wall_clock, world
 from tests.v16.sessions import PUNCTUAL
 

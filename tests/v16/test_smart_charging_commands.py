@@ -13,12 +13,12 @@ import trio
 from trio.testing import MockClock
 
 from loadsim.charge_point.charge_point import ChargePoint
-from loadsim.v16.composite_schedule import Limit
 from loadsim.v16.connectors import Connector, Transaction
 from loadsim.v16.memory import connector_of, memory_of
 from loadsim.v16.messages.formats import format_date_time
 from loadsim.v16.messages.types import ChargePointStatus
-from loadsim.v16.smart_charging import install_for_remote_start, limit_now, share_changed
+from loadsim.v16.smart_charging.composite_schedule import Limit
+from loadsim.v16.smart_charging.in_force import install_for_remote_start, limit_now, share_changed
 from tests.support import Answer, Received, World, world
 from tests.v16.messages.oracle import validator
 from tests.v16.profiles import profile, profile_json

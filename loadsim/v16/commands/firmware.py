@@ -9,8 +9,6 @@ from msgspec import UNSET
 
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.dialect import Command, Reply
-from loadsim.v16.diagnostics import begin_diagnostics
-from loadsim.v16.firmware import Update, begin_update
 from loadsim.v16.messages.firmware import (
     GetDiagnosticsRequest,
     GetDiagnosticsResponse,
@@ -18,7 +16,9 @@ from loadsim.v16.messages.firmware import (
     UpdateFirmwareResponse,
 )
 from loadsim.v16.messages.formats import parse_date_time
-from loadsim.v16.transfers import errand
+from loadsim.v16.upkeep.diagnostics import begin_diagnostics
+from loadsim.v16.upkeep.firmware import Update, begin_update
+from loadsim.v16.upkeep.transfers import errand
 
 
 def update_firmware(charge_point: ChargePoint, request: UpdateFirmwareRequest) -> Reply:

@@ -14,8 +14,6 @@ from loadsim.charge_point.dialect import Behaviour, Command, Reply
 from loadsim.link.link import CallFailed
 from loadsim.v16.boot import boot_when_triggered
 from loadsim.v16.configuration import items
-from loadsim.v16.diagnostics import send_diagnostics_status
-from loadsim.v16.firmware import send_firmware_status
 from loadsim.v16.heartbeat import send_heartbeat
 from loadsim.v16.memory import is_accepted, may_send_triggered, memory_of
 from loadsim.v16.messages.core import MeterValuesRequest
@@ -25,6 +23,8 @@ from loadsim.v16.messages.types import MeterValue, SampledValue
 from loadsim.v16.meter_values import read_meter, sampled
 from loadsim.v16.status import send_statuses
 from loadsim.v16.transactions import METER_VALUES, put_sample
+from loadsim.v16.upkeep.diagnostics import send_diagnostics_status
+from loadsim.v16.upkeep.firmware import send_firmware_status
 
 FIRMWARE_MESSAGES: Final = ("DiagnosticsStatusNotification", "FirmwareStatusNotification")
 _REGISTER: Final = ("Energy.Active.Import.Register",)

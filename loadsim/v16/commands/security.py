@@ -12,8 +12,6 @@ from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.dialect import Behaviour, Command, Reply
 from loadsim.v16.commands.remote_trigger import triggered
 from loadsim.v16.configuration import integer
-from loadsim.v16.diagnostics import begin_log, send_log_status
-from loadsim.v16.firmware import Signature, Update, begin_update, send_signed_firmware_status
 from loadsim.v16.messages.formats import parse_date_time
 from loadsim.v16.messages.security import (
     CertificateSignedRequest,
@@ -33,7 +31,9 @@ from loadsim.v16.messages.security import (
     SignedUpdateFirmwareResponse,
 )
 from loadsim.v16.security import can_sign, certificates_of, report_security_event, send_sign_certificate
-from loadsim.v16.transfers import errand
+from loadsim.v16.upkeep.diagnostics import begin_log, send_log_status
+from loadsim.v16.upkeep.firmware import Signature, Update, begin_update, send_signed_firmware_status
+from loadsim.v16.upkeep.transfers import errand
 
 _RECONFIGURED: Final = "ReconfigurationOfSecurityParameters"
 

@@ -18,7 +18,7 @@ from loadsim.v16.messages.smart_charging import (
     SetChargingProfileRequest,
     SetChargingProfileResponse,
 )
-from loadsim.v16.smart_charging import clear, composite_now, install
+from loadsim.v16.smart_charging.in_force import clear, composite_now, install
 
 
 def set_charging_profile(charge_point: ChargePoint, request: SetChargingProfileRequest) -> Reply:

@@ -26,10 +26,10 @@ from loadsim.v16.availability import free
 from loadsim.v16.memory import connector_of, is_accepted, may_send_triggered, memory_of
 from loadsim.v16.messages.firmware import FirmwareStatus, FirmwareStatusNotificationRequest
 from loadsim.v16.messages.security import SignedFirmwareStatus, SignedFirmwareStatusNotificationRequest
-from loadsim.v16.notices import FirmwareNotice, SignedFirmwareNotice, announce
 from loadsim.v16.reset import reboot
 from loadsim.v16.security import report_security_event
-from loadsim.v16.transfers import Errand, picked, transfer
+from loadsim.v16.upkeep.notices import FirmwareNotice, SignedFirmwareNotice, announce
+from loadsim.v16.upkeep.transfers import Errand, picked, transfer
 from loadsim.v16.waiting import until
 
 _DOWNLOAD_FAILS: Final = 0

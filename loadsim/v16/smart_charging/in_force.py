@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Final
 
 from loadsim.charge_point.charge_point import ChargePoint
-from loadsim.v16.charging_profiles import ChargingProfiles
-from loadsim.v16.composite_schedule import Limit, composite_schedule, limit_at
 from loadsim.v16.connectors import Connector, Transaction
 from loadsim.v16.memory import memory_of
 from loadsim.v16.messages.smart_charging import ClearChargingProfileRequest
 from loadsim.v16.messages.types import ChargingProfile, ChargingRateUnit, ChargingSchedule
-from loadsim.v16.prepared_profile import remote_start_problem
+from loadsim.v16.smart_charging.charging_profiles import ChargingProfiles
+from loadsim.v16.smart_charging.composite_schedule import Limit, composite_schedule, limit_at
+from loadsim.v16.smart_charging.prepared_profile import remote_start_problem
 
 __all__ = [
     "clear",

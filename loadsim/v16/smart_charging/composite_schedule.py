@@ -15,10 +15,17 @@ from typing import Final
 
 from msgspec import UNSET
 
-from loadsim.v16.charging_profiles import ChargingProfiles
 from loadsim.v16.connectors import VOLTAGE
 from loadsim.v16.messages.types import ChargingRateUnit, ChargingSchedule, ChargingSchedulePeriod
-from loadsim.v16.prepared_profile import FOREVER, MAX_PERIODS, SECOND, Cap, to_datetime, to_microseconds
+from loadsim.v16.smart_charging.charging_profiles import ChargingProfiles
+from loadsim.v16.smart_charging.prepared_profile import (
+    FOREVER,
+    MAX_PERIODS,
+    SECOND,
+    Cap,
+    to_datetime,
+    to_microseconds,
+)
 
 LONGEST_COMPOSITE: Final = 7 * 24 * 3600
 """Seconds; a longer schedule is asked for in vain, for it is told how long the answer's is."""

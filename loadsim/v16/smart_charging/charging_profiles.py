@@ -11,7 +11,7 @@ from msgspec import UNSET
 from loadsim.v16.connectors import Transaction
 from loadsim.v16.messages.smart_charging import ClearChargingProfileRequest
 from loadsim.v16.messages.types import ChargingProfile
-from loadsim.v16.prepared_profile import FOREVER, PreparedProfile, Stretch, makes_sense, prepare
+from loadsim.v16.smart_charging.prepared_profile import FOREVER, PreparedProfile, Stretch, makes_sense, prepare
 
 MAX_INSTALLED: Final = 20
 """MaxChargingProfilesInstalled."""

@@ -22,9 +22,9 @@ from loadsim.v16.memory import may_send_triggered, memory_of
 from loadsim.v16.messages.firmware import DiagnosticsStatus, DiagnosticsStatusNotificationRequest
 from loadsim.v16.messages.formats import format_date_time
 from loadsim.v16.messages.security import Log, LogStatusNotificationRequest, UploadLogStatus
-from loadsim.v16.notices import DiagnosticsNotice, LogNotice, announce
 from loadsim.v16.security import security_log
-from loadsim.v16.transfers import Errand, picked, transfer
+from loadsim.v16.upkeep.notices import DiagnosticsNotice, LogNotice, announce
+from loadsim.v16.upkeep.transfers import Errand, picked, transfer
 
 _KEPT: Final = timedelta(days=1)
 _LONGEST_NAME: Final = 255

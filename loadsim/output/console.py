@@ -17,7 +17,7 @@ from loadsim.output.progress import Happening, Progress
 from loadsim.output.screen import draw, judge_so_far, shows_sessions
 from loadsim.output.screen_table import ALL, View, with_all
 from loadsim.output.sparkline import RecentPercentiles
-from loadsim.scenario.load_profile import planned_online
+from loadsim.scenario.load_profile import planned_online_in_all
 from loadsim.units import format_count
 
 Mode = Literal["auto", "live", "plain", "off"]
@@ -195,13 +195,16 @@ def plain_line(progress: Progress) -> Text:
     name, times = ("Authorize", authorize.response) if authorize.response.n else (ALL, everything.response)
     sent, errors = everything.sent, everything.errors
     out, back = progress.messages_per_second()
-    planned = sum(planned_online(plan.stages, fleet.name, progress.measured_at) for fleet in plan.fleets)
+    planned = planned_online_in_all(plan, progress.measured_at)
     index = progress.stage_index
     at = f"{plan.stages[index].name} {index + 1}/{len(plan.stages)}" if progress.ended_at is None else "ending"
     results = judge_so_far(progress)
+    turned_away = totals.counters["sessions.no_free_connector"]
     failing = sum(not result.ok and result.actual is not None for result in results)
     parts = [
         (clock(progress.elapsed, hours=True), QUIET),
+        # Before all else: a log may be read through a window of 80 columns.
+        *([(f"no free connector {format_count(turned_away)}", BAD)] if turned_away else []),
         (clean(at), ""),
         (f"online {format_count(totals.gauge('charge_points.online'))}/{format_count(planned)}", ""),
         *_sessions(progress),
@@ -220,11 +223,9 @@ def plain_line(progress: Progress) -> Text:
 def _sessions(progress: Progress) -> list[tuple[str, str]]:
     if not shows_sessions(progress):
         return []
-    counters, rates = progress.totals.counters, progress.recent_sessions.rates(progress.ended_at)
-    turned_away = counters["sessions.no_free_connector"]
+    rates = progress.recent_sessions.rates(progress.ended_at)
     done = "sessions -" if rates is None else f"sessions {hourly(rates.planned)} plan, {hourly(rates.done)} done"
     return [
         (f"charging {format_count(progress.totals.gauge('transactions.running'))}", ""),
         (done, ""),
-        *([(f"no free connector {format_count(turned_away)}", WARNING)] if turned_away else []),
     ]

@@ -90,7 +90,8 @@ def render_report(
 def _verdict(summary: Summary, width: int) -> list[Text]:
     verdict, complete = summary["verdict"], summary["complete"]
     style = {"passed": GOOD, "failed": "red", "invalid": WARNING}[verdict]
-    if verdict == "passed" and not complete:
+    shortfalls = list(_shortfalls(summary))
+    if verdict == "passed" and (shortfalls or not complete):
         style = WARNING
     title = [(verdict.upper(), f"bold {style}")]
     if not complete:
@@ -99,6 +100,8 @@ def _verdict(summary: Summary, width: int) -> list[Text]:
     lines = [Text.assemble(*title, "  ", (name, STRONG), (f"  {duration(summary['duration_s'])}", QUIET))]
     for why in _why_incomplete(summary):
         lines += wrapped(why, width, style=BAD)
+    for shortfall in shortfalls:
+        lines += wrapped(shortfall, width, style=BAD)
     if verdict == "invalid":
         lines += wrapped("The generator was the bottleneck: these figures show loadsim, not the CSMS.", width)
         for reason in summary.get("invalid_because", ()):
@@ -125,6 +128,22 @@ def _why_incomplete(summary: Summary) -> Iterator[str]:
         yield "The run was given up before it could begin."
     elif not signal and not aborted and not summary.get("troubles"):
         yield "The run did not reach its planned end."
+
+
+def _shortfalls(summary: Summary) -> Iterator[str]:
+    """Say what no threshold need have noticed: who was gone at the end, and what the CSMS never heard of."""
+    points, numbers = summary["charge_points"], summary.get("transactions") or {}
+    online, planned = points["online_end"], points.get("planned_end", 0)  # an earlier version's summary has none
+    # How many a lost worker had online at the end nobody knows; a run that was given up never had any.
+    if online < planned and not summary.get("lost_workers") and not summary.get("aborted_because"):
+        yield f"ONLY {format_count(online)} of {format_count(planned)} were online at the end."
+    for harm, what in (
+        ("lost", "LOST: the start or the stop given up after all tries."),
+        ("undelivered", "UNDELIVERED: over, the stop not confirmed at the end."),
+    ):
+        if numbers.get(harm):
+            begun = numbers["begun"]
+            yield f"{format_count(numbers[harm])} of {format_count(begun)} transactions {what}"
 
 
 def _thresholds(summary: Summary, width: int) -> list[Text]:

@@ -25,7 +25,12 @@ _NOT_BEGUN: Final = {
 }
 """What became of drivers who found a connector and came to no transaction."""
 _FAULTS: Final = ("lost", "doubled", "orphaned")
-_BROKEN: Final = {"faults": "faults", "power_losses": "power losses", "ev_disconnects": "cables pulled"}
+_BROKEN: Final = {
+    "faults": ("fault", "faults"),
+    "power_losses": ("power loss", "power losses"),
+    "ev_disconnects": ("cable pulled", "cables pulled"),
+}
+"""What can break: one of it, and several."""
 
 
 def sessions(summary: Numbers, width: int) -> list[Text]:
@@ -34,7 +39,7 @@ def sessions(summary: Numbers, width: int) -> list[Text]:
     due, by_csms = numbers.get("due", 0), numbers.get("from_csms", 0)
     if not (due or by_csms or numbers.get("planned")):
         return []
-    came = f"{_count(due)} drivers, {_count(round(numbers['planned']))} planned"
+    came = f"{_number(due, 'driver')}, {_count(round(numbers['planned']))} planned"
     if by_csms:
         came += f"; {_count(by_csms)} more by the CSMS itself"
     lines = [
@@ -44,7 +49,7 @@ def sessions(summary: Numbers, width: int) -> list[Text]:
     ]
     turned_away = numbers.get("no_free_connector", 0)
     if turned_away:
-        told = f"NOT CARRIED: {_count(turned_away)} drivers found every connector taken"
+        told = f"NOT CARRIED: {_number(turned_away, 'driver')} found every connector taken"
         lines += _told("  no connector", told, width, style=BAD)
     others = _listed({what: numbers.get(outcome, 0) for outcome, what in _NOT_BEGUN.items()})
     if others:
@@ -83,20 +88,23 @@ def transactions(summary: Numbers, width: int) -> list[Text]:
 def _outbox(numbers: Numbers, width: int) -> list[Text]:
     lines: list[Text] = []
     if numbers.get("waited"):
-        told = f"{_count(numbers['waited'])} messages"
+        told = _number(numbers["waited"], "message")
         lines.append(_times("  offline", numbers["wait_s"], told, width))
     given_up = _listed(numbers.get("given_up") or {})
     if given_up:
         lines += _told("  given up", f"{given_up} after all tries", width, style=BAD)
     if numbers.get("overflowed"):
-        told = f"{_count(numbers['overflowed'])} meter values, for want of room while offline"
+        told = f"{_number(numbers['overflowed'], 'meter value')}, for want of room while offline"
         lines += _told("  dropped", told, width, style=WARNING)
     return lines
 
 
 def hardware(summary: Numbers, width: int) -> list[Text]:
     """Show reboots, what broke, and what was loaded; nothing when nothing of it happened."""
-    broken = {what: (summary.get("hardware") or {}).get(name, 0) for name, what in _BROKEN.items()}
+    counted = summary.get("hardware") or {}
+    broken = {
+        (one if counted.get(name) == 1 else more): counted.get(name, 0) for name, (one, more) in _BROKEN.items()
+    }
     transfers = summary.get("transfers") or {}
     rows = {
         "  reboots": _listed(summary.get("reboots") or {}),
@@ -125,6 +133,10 @@ def _told(label: str, text: str, width: int, *, style: str = "") -> list[Text]:
     """Put *text* behind a label, in as many lines as it needs."""
     first, *more = wrapped(text, width, indent=_LABEL, style=style)
     return [labelled(label, [Text(first.plain.lstrip(), style=style)], width, label_width=_LABEL), *more]
+
+
+def _number(count: int, what: str) -> str:
+    return f"{_count(count)} {what}{'' if count == 1 else 's'}"
 
 
 def _count(number: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from rich.text import Text
@@ -112,12 +112,8 @@ def stages(summary: Numbers, width: int) -> list[Text]:
 
 
 def classes(summary: Numbers, width: int) -> list[Text]:
-    """Show the calls of each class of id tags."""
-    rows = [
-        (f"{clean(action)}[{clean(tag_class)}]", numbers)
-        for action, each in summary.get("actions", {}).items()
-        for tag_class, numbers in each.get("classes", {}).items()
-    ]
+    """Show the calls of each class of id tags, and the rest, so that those of an action add up to all."""
+    rows = [row for action, each in summary.get("actions", {}).items() for row in _classes_of(action, each)]
     if not rows:
         return []
     numbers = [row[1] for row in rows]
@@ -129,6 +125,20 @@ def classes(summary: Numbers, width: int) -> list[Text]:
         Column(header="unexpected", cells=[_loud(each["unexpected"], WARNING) for each in numbers]),
     ]
     return [Text("id tags", style=STRONG), *table(columns, width, indent=2)]
+
+
+def _classes_of(action: str, numbers: Numbers) -> Iterator[tuple[str, Numbers]]:
+    """Yield the row of each class of *action*, and of the calls whose tag the CSMS chose, where there are any."""
+    of_classes: Mapping[str, Numbers] = numbers.get("classes") or {}
+    for tag_class, each in of_classes.items():
+        yield f"{clean(action)}[{clean(tag_class)}]", each
+    rest = {
+        what: numbers[what] - sum(each[what] for each in of_classes.values())
+        for what in ("sent", "answered", "rejected", "unexpected")
+    }
+    if of_classes and rest["sent"]:
+        rejection_rate = rest["rejected"] / rest["answered"] if rest["answered"] else None
+        yield f"{clean(action)}, of no class", {**rest, "rejection_rate": rejection_rate}
 
 
 def commands(summary: Numbers, width: int) -> list[Text]:

@@ -37,7 +37,8 @@ def troubles(summary: Mapping[str, Any], examples: Sequence[Example], width: int
     for trouble in found[:_MOST]:
         lines += _one(trouble, first.get((trouble.what, trouble.cause)), width)
     if len(found) > _MOST:
-        lines.append(Text(f"  and {len(found) - _MOST} more kinds, in summary.json", style=QUIET))
+        more = len(found) - _MOST
+        lines.append(Text(f"  and {more} more kind{'' if more == 1 else 's'}, in summary.json", style=QUIET))
     return lines
 
 

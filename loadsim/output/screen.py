@@ -27,7 +27,7 @@ from loadsim.output.layout import (
 from loadsim.output.progress import Progress
 from loadsim.output.screen_table import View, actions_table
 from loadsim.output.session_rates import plans_sessions
-from loadsim.scenario.load_profile import planned_online
+from loadsim.scenario.load_profile import planned_online, planned_online_in_all
 from loadsim.units import format_bytes, format_count
 
 _AT_RISK: Final = 0.9
@@ -123,7 +123,7 @@ def _bar(done: float, width: int) -> Text:
 
 def _charge_points(progress: Progress, width: int) -> Text:
     totals, plan = progress.totals, progress.plan
-    planned = sum(planned_online(plan.stages, fleet.name, progress.measured_at) for fleet in plan.fleets)
+    planned = planned_online_in_all(plan, progress.measured_at)
     online = totals.gauge("charge_points.online")
     backing_off = totals.gauge("charge_points.backing_off")
     items = [Text.assemble(("online ", QUIET), (_count(online), STRONG), (f"/{_count(planned)}", QUIET))]
@@ -159,8 +159,8 @@ def _load(view: View, width: int) -> Text:
     of_messages = " msg/s in" if width >= _ROOMY else " in"
     items.append(Text.assemble(rate(out), (" msg/s out, ", QUIET), rate(back), (of_messages, QUIET)))
     turned_away = progress.totals.counters["sessions.no_free_connector"]
-    if turned_away:
-        items.append(_named("no free connector", _count(turned_away), WARNING))
+    if turned_away:  # first: what is not carried must not be left out for want of room
+        items.insert(0, Text(f"no free connector {_count(turned_away)}", style=BAD))
     return labelled("load", items, width)
 
 

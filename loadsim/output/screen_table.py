@@ -90,7 +90,7 @@ def _columns(view: View, shown: Mapping[str, CallNumbers], width: int) -> list[C
             drop=3,
         ),
         Column(header="errors", cells=[_errors(each) for each in numbers], least=6),
-        Column(header="rejected", cells=[_rejected(name, shown[name]) for name in shown], least=8, drop=2),
+        Column(header="rejected", cells=[_rejected(name, view.actions) for name in shown], least=8, drop=2),
     ]
     room = width - sum(column.width + 2 for column in columns)
     slices = min(room, view.recent.slices)
@@ -111,6 +111,7 @@ def _errors(numbers: CallNumbers) -> Text:
     return Text(share(errors / numbers.sent if numbers.sent else None), style=BAD if errors else "")
 
 
-def _rejected(action: str, numbers: CallNumbers) -> str:
-    refusable = action != ALL and can_refuse(action)
+def _rejected(name: str, actions: Mapping[str, CallNumbers]) -> str:
+    numbers = actions[name]
+    refusable = any(map(can_refuse, actions.keys() - {ALL})) if name == ALL else can_refuse(name)
     return share(numbers.rejection_rate) if refusable or numbers.rejected else NONE

@@ -19,6 +19,7 @@ from loadsim.output.summary_sessions import (
     sessions,
     transactions,
 )
+from loadsim.scenario.load_profile import planned_online_in_all
 
 SCHEMA: Final = 1
 HARDWARE: Final = ("faults", "power_losses", "ev_disconnects")
@@ -67,6 +68,7 @@ def build_summary(progress: Progress, *, duration: float, csms: Mapping[str, Any
             "booted": counters["boots.accepted"],
             "online_max": progress.online_max,
             "online_end": totals.gauge("charge_points.online_end"),
+            "planned_end": planned_online_in_all(progress.plan, duration),
         },
         "connections": {
             "attempted": counters["connections.attempted"],

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from loadsim.metrics.snapshot import Totals
-from loadsim.metrics.transactions import FAULTS, TransactionFaults, transaction_faults
+from loadsim.metrics.transactions import ENDS, FAULTS, TransactionFaults, transaction_faults
 from loadsim.output.progress import Progress
 from loadsim.output.session_rates import sessions_planned
 from loadsim.output.summary_numbers import distribution
@@ -26,8 +26,6 @@ SESSION_OUTCOMES: Final = (
     "behind",
 )
 """What becomes of a session that came: one of these."""
-TRANSACTION_ENDS: Final = ("stopped", "lost", "open", "undelivered")
-"""What becomes of a transaction that was begun: one of these."""
 
 COMMAND_COUNTS: Final = ("received", "refused", "ignored")
 
@@ -62,10 +60,10 @@ def faults(progress: Progress, csms: Mapping[str, Any] | None) -> TransactionFau
 
 def transactions(totals: Totals, harm: TransactionFaults) -> dict[str, Any]:
     """Put together what has become of the transactions; *orphaned* is null where it cannot be known."""
-    counted = ("begun", "started", "ended", *TRANSACTION_ENDS)
+    counted = ("begun", "started", "ended", *ENDS)
     return {
         **{what: totals.counters[f"transactions.{what}"] for what in counted},
-        **{fault: getattr(harm, fault) for fault in FAULTS},
+        **{fault: getattr(harm, fault) for fault in FAULTS if fault not in ENDS},
     }
 
 
@@ -99,7 +97,7 @@ def commands(totals: Totals) -> dict[str, dict[str, Any]]:
 def open_session_books(totals: Totals) -> Iterator[str]:
     """Name each book of sessions and transactions that does not close at the end of a run."""
     counters = totals.counters
-    begun, ends = counters["transactions.begun"], _counts(totals, "transactions", TRANSACTION_ENDS)
+    begun, ends = counters["transactions.begun"], _counts(totals, "transactions", ENDS)
     if begun != sum(ends.values()):
         yield f"transactions: {begun} begun, {_listed(ends)}"
     came, outcomes = _counts(totals, "sessions", SESSION_SOURCES), _counts(totals, "sessions", SESSION_OUTCOMES)

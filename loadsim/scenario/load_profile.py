@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from loadsim.scenario.plan import Stage
+from loadsim.scenario.plan import Plan, Stage
 
 # A clock's zero is subtracted from its time: what begins with a stage must not fall into the one before.
 _ROUNDING = 1e-6
@@ -62,6 +62,11 @@ def planned_online(stages: Sequence[Stage], fleet: str, elapsed: float) -> int:
         if elapsed < begin:
             return last
     return value
+
+
+def planned_online_in_all(plan: Plan, elapsed: float) -> int:
+    """Return how many charge points of all fleets are to be online after *elapsed* seconds."""
+    return sum(planned_online(plan.stages, fleet.name, elapsed) for fleet in plan.fleets)
 
 
 def stage_at(stages: Sequence[Stage], elapsed: float) -> int:

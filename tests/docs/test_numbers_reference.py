@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -146,6 +147,13 @@ def test_every_aggregate_of_thresholds_is_in_the_reference_and_the_examples_pars
     assert found - {"p1", "p99.99"} == set(AGGREGATES)
     assert table("thresholds.md", "transactions") == list(FAULTS)
     assert all(parse(example) for row in rows(text) for example in codes(row[3]))
+
+
+def test_the_thresholds_against_a_csms_that_dies_are_such() -> None:
+    section = read(REFERENCE / "thresholds.md").partition("## A CSMS that dies")[2].partition("\n## ")[0]
+    checks = [parse(each) for each in re.findall(r"^- `(.*?)`:", section, re.MULTILINE)]
+
+    assert {check.aggregate for check in checks} == {"rate", "undelivered", "lost", "errors"}
 
 
 def test_what_is_answered_to_the_csms_is_in_the_reference() -> None:

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from loadsim.output.console import LiveConsole, PlainConsole, SilentConsole, make_console, plain_line
+from loadsim.output.layout import BAD
 from tests.output.builders import Terminal, calls, healthy, paper, plan, progress, stage, take
 
 
@@ -118,7 +119,18 @@ def test_the_plain_line_says_how_charging_goes() -> None:
         take(run, at=float(second), counters={"sessions.started": second % 2}, charging=45)
     take(run, counters={"sessions.no_free_connector": 3}, charging=45)
 
-    assert "  charging 45  sessions 1,800/h plan, 1,800/h done  no free connector 3  " in plain_line(run).plain
+    assert "  charging 45  sessions 1,800/h plan, 1,800/h done  " in plain_line(run).plain
+
+
+def test_drivers_who_found_no_connector_come_first_in_the_plain_line_and_loud() -> None:
+    run = progress(plan(session=True, stages=(stage("a-stage-of-a-long-name" * 3, 600.0, 500, sessions=0.5),)))
+    take(run, at=60.0, counters={"sessions.no_free_connector": 1234})
+    line = plain_line(run)
+
+    assert line.plain.startswith("0:01:00  no free connector 1,234  a-stage")
+    assert [line.plain[span.start : span.end] for span in line.spans if span.style == BAD] == [
+        "no free connector 1,234"
+    ]
 
 
 def test_the_plain_line_shows_all_calls_where_nobody_authorizes() -> None:

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Group
 
 from loadsim.output.console import LiveConsole
-from loadsim.output.layout import encodable
+from loadsim.output.layout import BAD, encodable
 from loadsim.output.progress import Progress
 from loadsim.output.sparkline import RecentPercentiles, sparkline
 from tests.output.builders import calls, healthy, paper, plan, progress, stage, take
@@ -88,6 +88,33 @@ def test_all_actions_together_make_a_row() -> None:
     take(run, calls("Heartbeat", [0.01] * 90), calls("Authorize", [0.1] * 10))
 
     assert line(picture(run), "all").split()[1:5] == ["20.0", "10ms", "100ms", "100ms"]
+
+
+def test_the_row_of_all_shows_refusals_where_any_action_can_refuse() -> None:
+    run = progress(elapsed=10.0)
+    take(run, calls("Heartbeat", [0.01] * 90), calls("Authorize", [0.1] * 10))
+    assert line(picture(run), "all").split()[7] == "0.00%"
+
+    take(run, calls("Authorize", [0.1] * 100, accepted=98, rejected=2))
+    assert line(picture(run), "all").split()[7] == "1.00%"
+
+
+def test_the_row_of_all_shows_no_refusals_where_no_action_can_refuse() -> None:
+    run = progress(elapsed=10.0)
+    take(run, calls("Heartbeat", [0.01]), calls("MeterValues", [0.1]))
+
+    assert line(picture(run), "all").split()[7] == "-"
+
+
+def test_the_row_of_all_counts_the_actions_for_which_there_is_no_row() -> None:
+    run = progress(elapsed=10.0)
+    for action in ("Heartbeat", "MeterValues", "StatusNotification"):
+        take(run, calls(action, [0.1] * 90))
+    take(run, calls("Authorize", [0.1] * 30, accepted=27, rejected=3))
+    text = picture(run, height=10)
+
+    assert "Authorize" not in text
+    assert line(text, "all").split()[7] == "1.00%"
 
 
 def test_a_run_that_has_seen_nothing_shows_no_numbers_as_if_they_were_zero() -> None:
@@ -300,11 +327,19 @@ def test_the_load_still_fits_80_columns() -> None:
     assert line(picture(evening(), width=80), "load  ").endswith("2,160/h done   52.0 msg/s out, 51.0 in")
 
 
-def test_drivers_who_found_no_connector_are_not_hidden() -> None:
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_drivers_who_found_no_connector_are_loud_and_never_left_out_for_want_of_room(width: int) -> None:
     run = evening()
-    take(run, counters={"sessions.no_free_connector": 14})
+    for second in range(301, 371):
+        counters = {"sessions.started": 1, "sessions.from_csms": 1, "sessions.no_free_connector": 12_345}
+        take(run, at=float(second), counters=counters)
+    lines = LiveConsole(run, paper(width)[0]).lines(width=width, height=8)
+    load = next(each for each in lines if each.plain.startswith("load  "))
 
-    assert "no free connector 14" in line(picture(run), "load  ")
+    assert load.plain[15:].startswith("no free connector 864,150")
+    assert [load.plain[span.start : span.end] for span in load.spans if span.style == BAD] == [
+        "no free connector 864,150"
+    ]
 
 
 def test_sessions_that_the_csms_began_are_told_apart_from_the_plan() -> None:
@@ -331,9 +366,9 @@ def test_a_run_without_sessions_says_nothing_of_charging() -> None:
     assert "sessions" not in text
 
 
-def test_orphans_wait_for_the_end_and_losses_do_not() -> None:
-    checks = ("transactions lost == 0", "transactions orphaned == 0")
+def test_what_charge_points_say_when_they_end_waits_for_the_end_and_losses_do_not() -> None:
+    checks = ("transactions lost == 0", "transactions undelivered == 0", "transactions orphaned == 0")
     run = progress(plan(session=True, checks=checks), elapsed=5.0)
     take(run, counters={"transactions.begun": 9, "transactions.lost": 2})
 
-    assert "1 failing   1 waiting   transactions lost == 0: 2" in line(picture(run), "thresholds")
+    assert "1 failing   2 waiting   transactions lost == 0: 2" in line(picture(run), "thresholds")

@@ -45,6 +45,15 @@ def report(
     return file.getvalue()
 
 
+def coloured(run: Progress) -> str:
+    file = io.StringIO()
+    console = Console(
+        file=file, width=80, force_terminal=True, color_system="standard", legacy_windows=False, _environ={}
+    )
+    render_report(build_summary(run, duration=60.0), console=console)
+    return file.getvalue()
+
+
 def section(text: str, title: str) -> list[str]:
     part = next(part for part in text.split("\n\n") if part.startswith(title))
     return part.splitlines()
@@ -88,6 +97,20 @@ def test_unexpected_answers_are_shown_where_there_are_any() -> None:
 
     assert row(report(run), "calls", "Authorize")[-1] == "1"
     assert row(report(run), "id tags", "Authorize[stolen]")[-1] == "1"
+
+
+def test_calls_whose_tag_the_csms_chose_are_a_row_of_their_own_so_that_an_action_adds_up() -> None:
+    run = good_run()
+    take(
+        run,
+        calls("Authorize", [0.1] * 8, accepted=5, rejected=1, timeout=2, service=[0.1] * 6),
+        calls("StartTransaction", [0.1] * 3, tag_class="drivers"),
+    )
+    text = report(run)
+    rows = [line.split("  ")[1] for line in section(text, "id tags")[2:]]
+
+    assert rows == ["Authorize[drivers]", "Authorize, of no class", "StartTransaction[drivers]"]
+    assert row(text, "id tags", "Authorize, of")[-4:] == ["6", "1", "16.67%", "0"]
 
 
 def test_a_summary_read_back_from_its_file_gives_the_same_report() -> None:
@@ -179,6 +202,55 @@ def test_charge_points_that_did_not_boot_are_loud() -> None:
     take(run, counters={"boots.accepted": 480}, gauges={"started": 490, "online": 480, "online_end": 480})
 
     assert "ONLY 480 of 500 charge points booted; 10 were never started." in report(run)
+
+
+def test_a_csms_that_is_gone_at_the_end_is_loud_right_under_the_verdict() -> None:
+    run = good_run()
+    take(run, gauges={"online_end": 0, "started": 500})
+    text = report(run)
+
+    assert text.splitlines()[1] == "  ONLY 0 of 500 were online at the end."
+    assert build_summary(run, duration=60.0)["charge_points"]["planned_end"] == 500
+    assert "\x1b[1;31m  ONLY 0 of 500" in coloured(run)
+    assert "\x1b[1;33mPASSED" in coloured(run)
+
+
+def test_who_is_online_at_the_end_is_held_against_the_plan_of_that_moment() -> None:
+    stages = (stage("day", 30.0, 500), stage("night", 30.0, 200))
+    run = progress(plan(stages=stages), elapsed=60.0)
+    take(run, counters={"boots.accepted": 500}, gauges={"started": 500, "online_end": 200})
+
+    assert "ONLY" not in report(run)
+    assert "ONLY 200 of 500 were online at the end." in report(run, seconds=20.0)
+
+
+@pytest.mark.parametrize("change", [{"lost_workers": {0: "killed"}}, {"aborted_because": "no CSMS"}])
+def test_who_was_online_at_the_end_is_not_told_where_it_is_not_known(change: dict[str, object]) -> None:
+    run = good_run()
+    take(run, gauges={"online_end": 0, "started": 500})
+    for name, value in change.items():
+        setattr(run, name, value)
+
+    assert "were online at the end." not in report(run)
+
+
+def test_transactions_of_which_the_csms_never_heard_the_end_are_loud_right_under_the_verdict() -> None:
+    run = good_run()
+    ends = {"begun": 1200, "stopped": 1160, "lost": 3, "undelivered": 37}
+    take(run, counters={f"transactions.{end}": count for end, count in ends.items()}, gauges={"online_end": 500})
+
+    assert report(run).splitlines()[1:3] == [
+        "  3 of 1,200 transactions LOST: the start or the stop given up after all tries.",
+        "  37 of 1,200 transactions UNDELIVERED: over, the stop not confirmed at the end.",
+    ]
+    assert "\x1b[1;31m  37 of 1,200 transactions UNDELIVERED" in coloured(run)
+
+
+def test_a_summary_without_the_plan_of_the_end_is_still_a_report() -> None:
+    summary = build_summary(good_run(), duration=60.0)
+    del summary["charge_points"]["planned_end"]
+
+    assert report(summary) == report(good_run())
 
 
 def test_an_empty_run_invents_no_numbers() -> None:
@@ -313,10 +385,4 @@ def test_a_stdout_that_is_not_utf8_gets_what_it_can_show() -> None:
 
 
 def test_verdicts_have_their_colours() -> None:
-    file = io.StringIO()
-    console = Console(
-        file=file, width=80, force_terminal=True, color_system="standard", legacy_windows=False, _environ={}
-    )
-    render_report(build_summary(good_run(), duration=60.0), console=console)
-
-    assert file.getvalue().startswith("\x1b[1;32mPASSED\x1b[0m")
+    assert coloured(good_run()).startswith("\x1b[1;32mPASSED\x1b[0m")

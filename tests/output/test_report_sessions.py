@@ -87,7 +87,7 @@ def test_with_the_embedded_csms_orphans_are_counted() -> None:
 @pytest.mark.parametrize(
     ("counters", "loud"),
     [
-        ({"sessions.due": 1, "sessions.no_free_connector": 1}, "NOT CARRIED: 1 drivers found"),
+        ({"sessions.due": 1, "sessions.no_free_connector": 1}, "NOT CARRIED: 1 driver found"),
         ({"transactions.begun": 1, "transactions.lost": 1}, "lost 1"),
         ({"transactions.begun": 1, "transactions.doubled": 1}, "doubled 1"),
         ({"transactions.begun": 1, "outbox.given_up.StopTransaction": 1}, "1 StopTransaction after"),
@@ -139,9 +139,20 @@ def test_what_broke_and_rebooted_is_counted_by_kind() -> None:
     assert section(report(run), "hardware") == [
         "hardware",
         "  reboots        3 HardReset, 1 PowerLoss",
-        "  broken         12 faults, 1 power losses",
+        "  broken         12 faults, 1 power loss",
         "  transfers      9 done, 1 failed",
     ]
+
+
+def test_one_of_a_kind_is_not_told_as_several() -> None:
+    run = evening({"sessions.due": 1, "sessions.started": 1, "transactions.begun": 1, "outbox.overflowed": 1})
+    take(run, counters={"hardware.faults": 1, "hardware.ev_disconnects": 1}, times={"outbox_wait": [61.0]})
+    text = report(run)
+
+    assert "1 driver, 2,875 planned" in text
+    assert "max 1m01s   1 message\n" in text
+    assert "1 meter value, for want" in text
+    assert "  broken         1 fault, 1 cable pulled\n" in text
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -27,20 +27,25 @@ class UsageError(LoadsimError):
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One mistake in a scenario file; line and column count from 1, 0 where the place is unknown."""
+    """One mistake in a scenario file; line and column count from 1, 0 where the place is unknown.
+
+    *source* is the line, or as much of it as is shown; the mistake is at its character number *caret*, from 1, where
+    that is another one than the column.
+    """
 
     file: str
     line: int
     column: int
     message: str
     source: str = ""
+    caret: int = 0
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         text = f"{place}: error: {self.message}"
         if self.source:
             number = f"{self.line:6}"
-            text += f"\n{number} | {self.source}\n{' ' * len(number)} | {' ' * (self.column - 1)}^"
+            text += f"\n{number} | {self.source}\n{' ' * len(number)} | {' ' * ((self.caret or self.column) - 1)}^"
         return text
 
 

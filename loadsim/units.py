@@ -75,7 +75,8 @@ def parse_energy(text: str) -> float:
         ValueError: *text* is no energy.
     """
     if not _ENERGY.fullmatch(text):
-        raise ValueError(_expected("an energy such as '8kWh' or '500Wh'", text))
+        hint = f"; that is a power, an energy is {shown(f'{text}h')}" if _POWER.fullmatch(text) else ""
+        raise ValueError(_expected("an energy such as '8kWh' or '500Wh'", text) + hint)
     return _in_thousands(text.removesuffix("Wh"))
 
 
@@ -86,7 +87,8 @@ def parse_power(text: str) -> float:
         ValueError: *text* is no power.
     """
     if not _POWER.fullmatch(text):
-        raise ValueError(_expected("a power such as '11kW' or '3680W'", text))
+        hint = f"; that is an energy, a power is {shown(text[:-1])}" if _ENERGY.fullmatch(text) else ""
+        raise ValueError(_expected("a power such as '11kW' or '3680W'", text) + hint)
     return _in_thousands(text.removesuffix("W"))
 
 

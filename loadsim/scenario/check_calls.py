@@ -52,7 +52,9 @@ def any_matches(identities: Callable[[], Iterable[str]]) -> Callable[[str], bool
 
 def check_calls(calls: Sequence[CallModel], places: Places, path: KeyPath, around: Around) -> None:
     """Report what is wrong with the planned *calls*, which stand at *path*."""
-    _, node, _ = places.find(path)
+    followed, node, _ = places.find(path)
+    if len(followed) < len(path) or node.kind != "list":
+        return  # which was reported
     # Items that are no mapping were reported, and are not among the calls.
     kept = [number for number, item in node.children.items() if item.kind == "mapping"]
     names: set[str] = set()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from importlib.util import find_spec
 
 from loadsim.charge_point.settings import SECURITY_PROFILE
 from loadsim.scenario.model import FleetModel, ScenarioModel, StageModel
+from loadsim.scenario.model_calls import CallModel
 from loadsim.scenario.model_fields import EVERY
 from loadsim.scenario.model_sessions import SessionModel
 from loadsim.scenario.places import KeyPath, Places, unknown
@@ -29,6 +31,12 @@ def check_session_kinds(
             start = {"rfid": session.start.rfid or 0.0, "remote": session.start.remote or 0.0}
             check_sum(places, (*path, "start"), start)
         _check_times(session, places, path, problem)
+    if places.broken("fleets"):
+        return  # a fleet that was to have one may be among what is wrong
+    chosen = {fleet.session for fleet in model.fleets.values()}
+    for name in places.keys("sessions"):
+        if name not in chosen:
+            places.report(("sessions", name), f"no fleet has this session; give one 'session: {name}'", key=True)
 
 
 def _check_times(session: SessionModel, places: Places, path: KeyPath, problem: ConfigurationProblem | None) -> None:
@@ -92,6 +100,32 @@ def _check_profiles(fleet: FleetModel, places: Places, path: KeyPath) -> None:
         places.report(path, "expected Core among them: no charge point of OCPP 1.6 is without it", key=True)
     if SECURITY_PROFILE in profiles and find_spec("cryptography") is None:
         places.report(path, "Security needs the package cryptography: pip install cryptography", key=True)
+
+
+def check_remote_starts(
+    model: ScenarioModel, places: Places, calls: Sequence[CallModel], identities: Mapping[str, Iterable[str]]
+) -> None:
+    """Report fleets whose drivers wait for a remote start, and none of the planned ones is for them.
+
+    Where *calls* have no remote start at all, whoever waits gets one. *identities* are those of each fleet.
+    """
+    globs = [call.to or "*" for call in calls if call.send == "RemoteStartTransaction"]
+    for name, fleet in model.fleets.items() if globs else ():
+        start = (model.sessions or {})[fleet.session].start if fleet.session is not None else None
+        if start is None or not start.remote or not _come(model, name):
+            continue
+        if not any(fnmatchcase(identity, glob) for identity in identities[name] for glob in globs):
+            places.report(
+                ("fleets", name, "session"),
+                "its drivers wait for a remote start, and the 'to' of no RemoteStartTransaction in "
+                "csms.embedded.calls matches a charge point of this fleet",
+            )
+
+
+def _come(model: ScenarioModel, fleet: str) -> bool:
+    """Tell whether a stage brings sessions to *fleet*."""
+    rates = [stage.sessions or {} for stage in model.stages]
+    return any(each.get(fleet) or each.get(EVERY) for each in rates)
 
 
 def check_stage_sessions(places: Places, path: KeyPath, stage: StageModel) -> None:

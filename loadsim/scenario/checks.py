@@ -13,6 +13,7 @@ from loadsim.scenario.check_calls import Around, any_matches, check_calls
 from loadsim.scenario.check_sessions import (
     ConfigurationProblem,
     check_fleet,
+    check_remote_starts,
     check_session_kinds,
     check_stage_sessions,
     check_tag_shares,
@@ -75,6 +76,8 @@ def _check_planned_calls(model: ScenarioModel, places: Places, found: Found) -> 
         else any_matches(lambda: chain(*_all_ids(model, places, found).values())),
     )
     check_calls(embedded.calls, places, ("csms", "embedded", "calls"), around)
+    if not places.broken("fleets") and not places.broken("csms", "embedded", "calls"):
+        check_remote_starts(model, places, embedded.calls, _all_ids(model, places, found))
 
 
 def load(read: Callable[[Path, Callable[..., None]], _T], folder: Path, places: Places, path: KeyPath) -> _T | None:
@@ -315,6 +318,10 @@ def _check_thresholds(model: ScenarioModel, places: Places, actions: Collection[
         ):
             if word is not None and word not in words:
                 places.report(path, unknown(what, word, words))
+        if found.action is None and found.aggregate == "orphaned" and "url" in places.keys("csms"):
+            places.report(
+                path, "with csms.url this can never be known: only the embedded CSMS tells its open transactions"
+            )
 
 
 def stage_names(places: Places) -> list[str]:

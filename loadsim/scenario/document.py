@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -85,18 +85,27 @@ class Document:
         try:
             self.root = self._document(text)
         except _Stop:
-            pass
+            self._mask_rest()
         except YAMLError as error:
+            self._mask_rest()
             self._syntax(error)
+        # The secrets further on in the line of a mistake were not known yet.
+        self.mistakes = [self._quoted(mistake) for mistake in self.mistakes]
 
     def report(self, place: Place, message: str) -> None:
         """Note a mistake at *place*."""
-        line, column = place
+        self.mistakes.append(self._quoted(Mistake(self.file, *place, message)))
+
+    def _quoted(self, mistake: Mistake) -> Mistake:
+        """Return *mistake* with its line, or with as much of it around the column as is shown."""
+        line, column = mistake.line, mistake.column
         source = self._lines[line - 1].rstrip("\r") if 1 <= line <= len(self._lines) else ""
         source = "".join(character if character.isprintable() else " " for character in source)
+        caret = 0
         if column > WIDEST_LINE:
-            source = ""
-        self.mistakes.append(Mistake(self.file, line, column, message, source[:WIDEST_LINE].rstrip()))
+            before = column - WIDEST_LINE // 2
+            source, caret = f"...{source[before:]}", column - before + len("...")
+        return replace(mistake, source=source[:WIDEST_LINE].rstrip(), caret=caret)
 
     def _document(self, text: str) -> Node | None:
         events = YAML(typ="safe", pure=True).parse(text)
@@ -206,8 +215,11 @@ class Document:
             end = last.column if number == last.line else len(line)
             self._lines[number] = line[:begin] + "*" * (end - begin) + line[end:]
 
-    def _syntax(self, error: YAMLError) -> None:
+    def _mask_rest(self) -> None:
+        """Hide what may be secrets where the end was not read; carets further on lose their column."""
         self._lines = [_PASSWORD.sub(r"\1 ***", line) for line in self._lines]
+
+    def _syntax(self, error: YAMLError) -> None:
         problem, place = "cannot be read", (0, 0)
         if isinstance(error, MarkedYAMLError):
             problem = str(error.problem or error.context or problem)

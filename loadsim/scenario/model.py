@@ -6,6 +6,7 @@ editors show. Checks that need more than one key are in `checks`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -70,6 +71,12 @@ WRITTEN = (
 LATER_FILES = ("report.html", "junit.xml", "hlog")
 LATER: tuple[tuple[str, ...], ...] = (("faults",), ("outputs", "prometheus"))
 """Keys of the whole grammar that this version does not build: refused, never ignored."""
+ELSEWHERE: Mapping[tuple[str | int, ...], str] = {
+    ("embedded",): "csms.embedded",
+    ("calls",): "csms.embedded.calls",
+    ("csms", "calls"): "csms.embedded.calls",
+}
+"""Where keys stand that are looked for at these places."""
 
 
 def _version(value: Any) -> int:

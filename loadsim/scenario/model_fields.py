@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 from loadsim import units
 from loadsim.scenario.document import core_value
 from loadsim.scenario.patterns import parse_address, parse_url
+from loadsim.scenario.places import nearest
 from loadsim.scenario.variables import FromVariable
 from loadsim.units import shown
 
@@ -182,7 +183,8 @@ def one_of(*words: str) -> Reads:
 
     def parse(value: Any) -> str:
         if value not in words:
-            raise ValueError(f"expected {' or '.join(words)}, got {described(value)}")
+            hint = nearest(value, words) if isinstance(value, str) else ""
+            raise ValueError(f"expected {' or '.join(words)}, got {described(value)}{hint}")
         return str(value)
 
     return Reads(parse, {"anyOf": [{"enum": list(words)}, {"type": "string", "pattern": VARIABLE}]})

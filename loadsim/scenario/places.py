@@ -10,6 +10,9 @@ from loadsim.errors import Mistake
 from loadsim.scenario.document import Document, Node, Place
 from loadsim.units import shown
 
+MOST_NAMED = 8
+"""Names that a message lists; more would hide what it says."""
+
 KeyPath = tuple[str | int, ...]
 
 
@@ -115,8 +118,12 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 
 def unknown(what: str, word: str, words: Collection[str]) -> str:
-    """Write a message for a *word* that is none of *words*."""
-    return f"unknown {what} {shown(word)}{nearest(word, words)}"
+    """Write a message for a *word* that is none of *words*: which one is near, else which there are, if a few."""
+    hint = nearest(word, words)
+    if not hint and 0 < len(words) <= MOST_NAMED:
+        *others, last = map(shown, words)
+        hint = f"; expected {', '.join(others)} or {last}" if others else f"; there is only {last}"
+    return f"unknown {what} {shown(word)}{hint}"
 
 
 def _any_broken(node: Node) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loadsim.errors import Mistake, ScenarioError
@@ -126,5 +126,5 @@ def tidy(document: Document, secret: str = "") -> list[Mistake]:
     once: dict[Mistake, None] = {}
     for mistake in sorted(mistakes, key=lambda each: (each.file != file, each.file, each.line, each.column)):
         message = mistake.message.replace(secret, "***") if len(secret) > 3 else mistake.message
-        once[Mistake(mistake.file, mistake.line, mistake.column, message, mistake.source)] = None
+        once[replace(mistake, message=message)] = None
     return list(once)

@@ -8,11 +8,11 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from loadsim.scenario.model import LATER, ScenarioModel
+from loadsim.scenario.model import ELSEWHERE, LATER, ScenarioModel
 from loadsim.scenario.model_fields import described
 from loadsim.scenario.model_part import Part
 from loadsim.scenario.model_spread import Spread
-from loadsim.scenario.places import KeyPath, Places, nearest
+from loadsim.scenario.places import KeyPath, Places, unknown
 from loadsim.units import shown
 
 _ROUNDS = 4
@@ -78,8 +78,10 @@ def _unknown_key(places: Places, path: KeyPath, grammar: type[Part]) -> None:
     if any(_matches(path, later) for later in LATER):
         places.report(path, f"{shown(key)} is not in this version", key=True)
         return
-    fields = _fields_at(path[:-1], grammar)
-    places.report(path, f"unknown key {shown(key)}{nearest(key, fields)}", key=True)
+    if grammar is ScenarioModel and path in ELSEWHERE:
+        places.report(path, f"unknown key {shown(key)}; its place is {ELSEWHERE[path]}", key=True)
+        return
+    places.report(path, unknown("key", str(key), _fields_at(path[:-1], grammar)), key=True)
 
 
 def _matches(path: KeyPath, pattern: tuple[str, ...]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import loadsim
+from loadsim.errors import Mistake, ScenarioError
+from loadsim.scenario.places import nearest
 
 _PACKAGE = Path(loadsim.__file__).parent
 _FOLDERS = (_PACKAGE / "scenarios", _PACKAGE.parent / "scenarios")
@@ -20,7 +22,15 @@ def shipped_scenarios() -> dict[str, Path]:
 
 
 def find_scenario(path: Path) -> Path:
-    """Return *path*, or the shipped scenario of this name where there is no such file."""
+    """Return *path*, or the shipped scenario of this name where there is no such file.
+
+    Raises:
+        ScenarioError: it is a mere name, and neither a file nor a shipped scenario has it.
+    """
     if path.exists() or path.parent != Path():
         return path
-    return shipped_scenarios().get(path.name, path)
+    shipped = shipped_scenarios()
+    if path.name in shipped:
+        return shipped[path.name]
+    message = f"neither a file nor a shipped scenario ({', '.join(shipped)}){nearest(path.stem, shipped)}"
+    raise ScenarioError([Mistake(str(path), 0, 0, message)])

@@ -196,7 +196,8 @@ MISTAKES = {
     "{send: ClearCache, at: 5s, over: ^6s}": ".over: the run ends before, after 10s",
     "{send: ClearCache, rate: 1/s, to: ^b-*}": ".to: no charge point matches 'b-*'",
     "{send: ReserveNow, rate: 1/s, tags: ^driver}": ".tags: unknown tag class 'driver'; did you mean 'drivers'?",
-    "{send: ReserveNow, rate: 1/s, tags: [drivers, ^x]}": ".tags[1]: unknown tag class 'x'",
+    "{send: ReserveNow, rate: 1/s, tags: [drivers, ^x]}": ".tags[1]: unknown tag class 'x'; expected 'drivers' or "
+    "'stolen'",
     "{send: ReserveNow, rate: 1/s, tags: ^[]}": ".tags: expected at least one tag class",
     "{send: Reset, rate: 1/s, ^tags: drivers}": ".tags: Reset carries no id tag; only RemoteStartTransaction and "
     "ReserveNow do",
@@ -209,7 +210,9 @@ MISTAKES = {
     "{send: Reset, with: ^Hard, rate: 1/s}": ".with: expected a mapping with the request's properties, got 'Hard'",
     "{send: Reset, rate: ^0/s}": ".rate: expected more than 0, got '0/s'",
     "{send: Reset, on: ^Charged}": ".on: expected boot or Available or Preparing or Charging or SuspendedEVSE or "
-    "SuspendedEV or Finishing or Reserved or Unavailable or Faulted, got 'Charged'",
+    "SuspendedEV or Finishing or Reserved or Unavailable or Faulted, got 'Charged'; did you mean 'Charging'?",
+    "{send: Reset, on: ^preparing}": ".on: expected boot or Available or Preparing or Charging or SuspendedEVSE or "
+    "SuspendedEV or Finishing or Reserved or Unavailable or Faulted, got 'preparing'; did you mean 'Preparing'?",
     "{send: Reset, ^ewery: 1/h}": ".ewery: unknown key 'ewery'",
 }
 
@@ -269,6 +272,11 @@ def test_a_file_holds_the_same_grammar(tmp_path: Path) -> None:
         ("", "calls.yaml: error: is empty; expected calls"),
         ("- 1\n", "calls.yaml:1:1: error: expected a mapping with calls, got a list"),
         ("{}\n", "calls.yaml:1:1: error: the key 'calls' is missing"),
+        ("id_tags: {}\n", "calls.yaml:1:1: error: the key 'calls' is missing"),
+        (FLEETS + STAGES, "calls.yaml:1:1: error: this is a scenario; its calls stand under csms.embedded.calls"),
+        ("fleets: {}\nid_tags: {}\ncsms: {embedded: {}}\n", "1:1: error: this is a scenario; its calls stand under"),
+        ("a: {}\nb: {}\n", "calls.yaml:1:1: error: the key 'calls' is missing"),
+        ("calls: {a: {send: Reset}}\n", "calls.yaml:1:8: error: calls: expected a list, got a mapping"),
         ("calls: []\n", "calls.yaml:1:8: error: calls: expected at least one call"),
         ("calls: 7\n", "calls.yaml:1:8: error: calls: expected a list, got the number 7"),
         ("call: []\ncalls: [{send: Reset, at: 1s}]\n", "1:1: error: call: unknown key 'call'; did you mean 'calls'?"),
@@ -276,7 +284,7 @@ def test_a_file_holds_the_same_grammar(tmp_path: Path) -> None:
         ("calls: [{sent: Reset, at: 1s}]\n", "calls[0].sent: unknown key 'sent'; did you mean 'send'?"),
         ("calls: [{send: Reset, at: 1}]\n", "the unit is missing"),
         ("calls: [{send: Reset, rate: 1/s, during: peak}]\n", "there are no stages here; give from and until"),
-        ("calls: [{send: ReserveNow, at: 1s, tags: no}]\n", "unknown tag class 'no'"),
+        ("calls: [{send: ReserveNow, at: 1s, tags: no}]\n", "unknown tag class 'no'; there is only 'known'"),
         ("calls: [\n", "not valid YAML"),
     ],
 )

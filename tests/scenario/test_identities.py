@@ -196,7 +196,7 @@ def test_shares_of_tag_classes_sum_to_100_percent_and_name_classes(tmp_path: Pat
         "4:17 fleets.a.tags: expected shares of 100% in all, got 90%"
     ]
     assert messages_in(tmp_path, fleet("count: 1, tags: {t: 60%, v: 40%}") + tags) == [
-        "4:32 fleets.a.tags.v: unknown tag class 'v'"
+        "4:32 fleets.a.tags.v: unknown tag class 'v'; expected 't' or 'u'"
     ]
 
 

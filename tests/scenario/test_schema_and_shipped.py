@@ -16,6 +16,7 @@ from loadsim.scenario.json_schema import json_schema
 from loadsim.scenario.model import LATER
 from loadsim.scenario.read import read_scenario
 from loadsim.scenario.resolve import resolve, resolved_yaml
+from loadsim.scenario.shipped import find_scenario
 from tests.scenario.helpers import ACTIONS, FLEETS, HEAD, STAGES, read
 from tests.scenario.test_resolve import FULL
 
@@ -38,6 +39,36 @@ def test_scenarios_are_shipped() -> None:
     names = {path.stem for path in SHIPPED}
 
     assert names >= {"evening", "firmware-campaign", "fleet-2000", "legacy", "quickstart", "smoke", "soak"}
+
+
+def test_a_shipped_scenario_is_found_by_its_name_and_a_file_of_that_name_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_scenario(Path("evening")).samefile(SHIPPED[0])
+
+    Path("evening").touch()
+    assert find_scenario(Path("evening")) == Path("evening")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("evenin", "; did you mean 'evening'?"), ("Smoke.yaml", "; did you mean 'smoke'?"), ("other.yaml", "")],
+)
+def test_a_name_that_is_neither_a_file_s_nor_a_shipped_scenario_s_is_told_those(
+    name: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ", ".join(path.stem for path in SHIPPED)
+
+    with pytest.raises(ScenarioError) as caught:
+        find_scenario(Path(name))
+
+    assert str(caught.value) == f"{name}: error: neither a file nor a shipped scenario ({names}){hint}"
+
+
+def test_a_path_is_no_name_of_a_shipped_scenario(tmp_path: Path) -> None:
+    assert find_scenario(tmp_path / "evening") == tmp_path / "evening"
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

@@ -93,7 +93,7 @@ def test_meter_values_are_sampled_as_the_fleet_says_else_as_the_session_says(
 
 
 def test_a_fleet_without_a_session_configures_nothing_by_itself(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, charging("meter_values: 5s").replace("session: s, ", ""))
+    plan = plan_of(tmp_path, charging("meter_values: 5s").replace("fleets:\n", "fleets:\n  b: {count: 1}\n"))
 
     assert plan.fleets[0].settings.session is None
     assert plan.fleets[0].settings.configuration == {}
@@ -269,7 +269,6 @@ def test_where_all_have_cards_or_the_csms_is_another_no_remote_start_is_added(tm
     assert cards is not None
     assert cards.calls == ()
     assert plan_of(tmp_path, waiting + "csms: {url: 'ws://h'}\n").embedded is None
-    assert plan_of(tmp_path, waiting.replace("session: s, ", "")).embedded == cards
 
 
 def test_a_parent_is_given_to_every_tag_of_its_class(tmp_path: Path) -> None:
@@ -318,7 +317,7 @@ def test_security_is_asked_for_and_needs_a_package(tmp_path: Path, monkeypatch: 
         ("tags: {default: 90%}", "sessions.s.tags: expected shares of 100% in all, got 90%"),
         ("start: {rfid: 70%}", "sessions.s.start: expected shares of 100% in all, got 70%"),
         ("start: {rfid: 70%, remote: 40%}", "sessions.s.start: expected shares of 100% in all, got 110%"),
-        ("start: {card: 100%}", "sessions.s.start.card: unknown key 'card'"),
+        ("start: {card: 100%}", "sessions.s.start.card: unknown key 'card'; expected 'rfid' or 'remote'"),
         ("start: rfid", "sessions.s.start: expected a mapping (key: value), got 'rfid'"),
         ("plugged_in: 30", "sessions.s.plugged_in: expected a duration such as '30s', '5m' or '1h30m', got '30'"),
         ("plugged_in: 2h..1h", "sessions.s.plugged_in: expected the smaller value first, got '2h..1h'"),
@@ -341,7 +340,10 @@ def test_security_is_asked_for_and_needs_a_package(tmp_path: Path, monkeypatch: 
         ),
         ("plugged_in: {lognormal: 1h, sigma: 1s}", "plugged_in.sigma: expected a number from 0 to 3, got '1s'"),
         ("plugged_in: {normal: 1h, sd: 5m, lognormal: 1h}", "expected either normal and sd, or lognormal and sigma"),
-        ("energy: 8kW..40kW", "sessions.s.energy: expected an energy such as '8kWh' or '500Wh', got '8kW'"),
+        (
+            "energy: 8kW..40kW",
+            "expected an energy such as '8kWh' or '500Wh', got '8kW'; that is a power, an energy is '8kWh'",
+        ),
         ("energy: {normal: 8h, sd: 1kWh}", "sessions.s.energy.normal: expected an energy such as"),
         ("energy: 20000kWh", "sessions.s.energy: expected at most 10000kWh, got '20000kWh'"),
         ("meter_values: 1500ms", "sessions.s.meter_values: expected whole seconds, as MeterValueSampleInterval has"),
@@ -359,6 +361,8 @@ def test_a_wrong_value_of_a_session_is_told_what_was_expected(tmp_path: Path, se
     ("fleet", "message"),
     [
         ("power: 11", "fleets.a.power: expected a power such as '11kW' or '3680W', got '11'; the unit is missing"),
+        ("power: 22kWh", "or '3680W', got '22kWh'; that is an energy, a power is '22kW'"),
+        ("profiles: [Core, Corre]", "or Security, got 'Corre'; did you mean 'Core'?"),
         ("power: 0W", "fleets.a.power: expected more than 0, got '0W'"),
         ("power: 20000kW", "fleets.a.power: expected at most 10000kW, got '20000kW'"),
         ("phases: 2", "fleets.a.phases: expected 1 or 3, got the number 2"),
@@ -430,6 +434,49 @@ def test_sessions_of_a_stage_need_a_fleet_that_has_one(tmp_path: Path) -> None:
     (found,) = messages_in(tmp_path, text)
 
     assert "stages[0].sessions: no fleet has a session; give one the key 'session'" in found
+
+
+def test_a_session_that_no_fleet_has_is_a_mistake(tmp_path: Path) -> None:
+    text = charging("").replace("sessions:\n", "sessions:\n  other: {energy: 5kWh}\n")
+
+    assert messages_in(tmp_path, text) == ["4:3 sessions.other: no fleet has this session; give one 'session: other'"]
+
+
+COMING = "stages: [{for: 5s, online: 1, sessions: 5/h}]\n"
+NOBODY_STARTS_THEM = (
+    "5:27 fleets.a.session: its drivers wait for a remote start, and the 'to' of no RemoteStartTransaction in "
+    "csms.embedded.calls matches a charge point of this fleet"
+)
+
+
+def remote_started(*globs: str, start: str = "{remote: 30%, rfid: 70%}", stages: str = COMING) -> str:
+    """Return a scenario of the fleets a and b, and remote starts for those; a's drivers wait for one, b's do not."""
+    calls = ", ".join(f"{{send: RemoteStartTransaction, each: 1/h, to: {glob}}}" for glob in globs)
+    return (
+        f"{HEAD}fleets:\n  b: {{count: 10}}\n  a: {{count: 10, session: s}}\nsessions: {{s: {{start: {start}}}}}\n"
+        f"{stages}csms: {{embedded: {{calls: [{calls}]}}}}\n"
+    )
+
+
+@pytest.mark.parametrize("globs", [("b-*",), ("b-*", "b-00001")])
+def test_drivers_whom_no_planned_remote_start_can_start_are_a_mistake(tmp_path: Path, globs: tuple[str, ...]) -> None:
+    assert messages_in(tmp_path, remote_started(*globs)) == [NOBODY_STARTS_THEM]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        remote_started("a-*"),
+        remote_started("b-*", "'*-00010'"),
+        remote_started(),
+        remote_started("b-*", start="{rfid: 100%}"),
+        remote_started("b-*", stages="stages: [{for: 5s, online: 1, sessions: {a: 0/h}}]\n"),
+        remote_started("b-*", stages=STAGES),
+        remote_started("b-*").replace(", session: s", "").replace(COMING, STAGES).replace("sessions:", "#"),
+    ],
+)
+def test_drivers_who_are_started_do_not_wait_or_do_not_come_are_none(tmp_path: Path, text: str) -> None:
+    assert plan_of(tmp_path, text).charge_points == 20
 
 
 def test_a_session_that_is_not_there_is_the_only_mistake(tmp_path: Path) -> None:

@@ -35,8 +35,22 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(tmp_path: Pa
         "4:14 fleets.a.count: expected a whole number from 1 to 1,000,000, got 0",
         "5:29 fleets.b.connectors: expected a whole number from 1 to 1,000, got 'x'",
         "7:11 stages[0].for: expected a duration such as '30s', '5m' or '1h30m', got '10'; the unit is missing",
-        "8:24 stages[1].online.c: unknown fleet 'c'",
+        "8:24 stages[1].online.c: unknown fleet 'c'; expected 'a' or 'b'",
         "10:5 thresholds[0]: unknown action 'alll'; did you mean 'all'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("calls: []\n", "6:1 calls: unknown key 'calls'; its place is csms.embedded.calls"),
+        ("embedded: {calls: []}\n", "6:1 embedded: unknown key 'embedded'; its place is csms.embedded"),
+        ("csms: {calls: []}\n", "6:8 csms.calls: unknown key 'calls'; its place is csms.embedded.calls"),
+    ],
+)
+def test_a_key_at_a_wrong_place_is_told_its_own(tmp_path: Path, keys: str, message: str) -> None:
+    assert messages_in(tmp_path, HEAD + FLEETS + STAGES.replace("\n  - ", " [").replace("}\n", "}]\n") + keys) == [
+        message
     ]
 
 
@@ -130,6 +144,10 @@ def test_a_wrong_value_of_a_fleet_is_told_what_was_expected(tmp_path: Path, keys
         ("thresholds: all p95 < 5s", "thresholds: expected a list, got 'all p95 < 5s'"),
         ("thresholds: [{check: all p95 < 5s, abort: true}]", "(check, over, abort, after) is not in this version"),
         ("thresholds: [5]", "thresholds[0]: expected a check such as 'all p95 < 500ms', got the number 5"),
+        (
+            "thresholds: [transaction lost == 0]",
+            "'lost' is counted of transactions alone, not of 'transaction'; did you mean 'transactions'?",
+        ),
         ("thresholds: [online > 5%]", "thresholds[0]: a check of 'online' is not in this version"),
         ("thresholds: [all p95 drift < 5%]", "thresholds[0]: 'drift' is not in this version"),
         ("Thresholds: []", "Thresholds: unknown key 'Thresholds'; did you mean 'thresholds'?"),
@@ -179,6 +197,16 @@ def test_a_wrong_stage_is_told_what_was_expected(tmp_path: Path, stages: str, me
     (found,) = messages_in(tmp_path, HEAD + FLEETS + stages + "\n")
 
     assert message in found
+
+
+def test_orphans_are_asked_for_only_where_the_csms_tells_its_open_transactions(tmp_path: Path) -> None:
+    text = HEAD + FLEETS + STAGES + "thresholds: [transactions lost == 0, transactions orphaned == 0]\n"
+
+    assert len(read(tmp_path, text).model.thresholds or ()) == 2
+    assert messages_in(tmp_path, text + "csms: {url: 'ws://h'}\n") == [
+        "7:38 thresholds[1]: with csms.url this can never be known: only the embedded CSMS tells its open "
+        "transactions"
+    ]
 
 
 def test_thresholds_name_what_exists(tmp_path: Path) -> None:

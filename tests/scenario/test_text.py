@@ -109,6 +109,46 @@ def test_a_very_long_line_is_not_repeated(tmp_path: Path) -> None:
     assert len(message) < 300
 
 
+@pytest.mark.parametrize("before", [150, 190, 199, 200, 201, 300, 100_000])
+def test_the_caret_points_at_the_mistake_however_long_its_line_is(tmp_path: Path, before: int) -> None:
+    names = "{" + ", ".join(f"f{n:07}: {{count: 1}}" for n in range(before // 22)) + ", "
+    line = "fleets: " + names.ljust(before) + "a: {count: 1, HERE: 5, id: a, connectors: 1, boot: {}}}"
+    line = line + " # " + "x" * 300
+
+    (tmp_path / "test.yaml").write_text(HEAD + line + "\n" + STAGES)
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(tmp_path / "test.yaml", {}, actions=ACTIONS)
+
+    (mistake,) = caught.value.mistakes
+    _, source, caret = str(mistake).split("\n")
+    assert mistake.column == line.index("HERE") + 1
+    assert source[caret.index("^") :].startswith("HERE"[: 1 if before < 200 else 4])
+    assert len(source) < 220
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        " " * 200 + "usr: x",
+        "user: *nobody",
+        "<<: 5",
+        "user: !mine x",
+        "user: ${UNSET}",
+        "user: " + "[" * 30 + "]" * 30,
+        "user: %",
+    ],
+)
+def test_a_secret_further_on_in_the_line_of_a_mistake_is_not_shown(tmp_path: Path, wrong: str) -> None:
+    line = f"csms: {{url: 'ws://h', auth: {{{wrong}, password: hunter2}}}}\n"
+
+    (tmp_path / "test.yaml").write_text(HEAD + line + FLEETS + STAGES)
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(tmp_path / "test.yaml", {}, actions=ACTIONS)
+
+    assert "csms: {url: 'ws://h'" in str(caught.value) or "..." in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
 def mistake_lines(folder: Path, text: str) -> list[str]:
     (folder / "test.yaml").write_text(text)
     with pytest.raises(ScenarioError) as caught:

@@ -111,10 +111,10 @@ def check_remote_starts(
     """
     globs = [call.to or "*" for call in calls if call.send == "RemoteStartTransaction"]
     for name, fleet in model.fleets.items() if globs else ():
-        start = (model.sessions or {})[fleet.session].start if fleet.session is not None else None
-        if start is None or not start.remote or not _come(model, name):
+        session = (model.sessions or {}).get(fleet.session or "")  # a wrong one is not among them
+        if session is None or session.start is None or not session.start.remote or not _come(model, name):
             continue
-        if not any(fnmatchcase(identity, glob) for identity in identities[name] for glob in globs):
+        if not any(fnmatchcase(identity, glob) for identity in identities.get(name, ()) for glob in globs):
             places.report(
                 ("fleets", name, "session"),
                 "its drivers wait for a remote start, and the 'to' of no RemoteStartTransaction in "

@@ -463,6 +463,14 @@ def test_drivers_whom_no_planned_remote_start_can_start_are_a_mistake(tmp_path: 
     assert messages_in(tmp_path, remote_started(*globs)) == [NOBODY_STARTS_THEM]
 
 
+def test_a_wrong_session_whose_drivers_might_wait_is_the_only_mistake(tmp_path: Path) -> None:
+    text = remote_started("b-*").replace("{s: {start: {remote: 30%, rfid: 70%}}}", "{s: 5}")
+
+    (found,) = messages_in(tmp_path, text)
+
+    assert "sessions.s: expected a mapping (key: value), got the number 5" in found
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -209,9 +209,9 @@ def _read(row: Sequence[Any]) -> TransactionInfo:
     try:
         found = msgspec.json.decode(info, type=IdTagInfo)
         start = StartKey(charge_point, int(connector), id_tag, timestamp, int(meter_start))
+        return TransactionInfo.begin(transaction_id, start, found)
     except (msgspec.DecodeError, TypeError, ValueError) as error:
         raise StoreFailed(f"transaction {transaction_id} is damaged: {error}") from error
-    return TransactionInfo.begin(transaction_id, start, found)
 
 
 def _stored(number: int) -> int | str:

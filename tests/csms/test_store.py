@@ -330,7 +330,7 @@ def test_of_a_file_that_was_overwritten_in_part_it_is_said_what_to_do(path: Path
         "UPDATE transactions SET id_tag_info = '{'",
         "UPDATE transactions SET id_tag_info = 7",
         "UPDATE transactions SET meter_start = 'a lot'",
-        "UPDATE transactions SET start_timestamp = 'yesterday'",
+        "UPDATE transactions SET timestamp = 'yesterday'",
     ],
 )
 def test_a_damaged_row_is_a_failure_of_the_store(path: Path, damage: str) -> None:

@@ -165,7 +165,8 @@ class Book:
         return started(self._by_content[content].id)
 
     def meter_values(self, received: Received) -> Answer:
-        if self._is_new(received):
+        """Take meter values; those of no transaction may overtake what is tried again (section 3.7)."""
+        if self._is_new(received) and "transactionId" in received.payload:
             for value in received.payload["meterValue"]:
                 self._at(received, value["timestamp"])
                 self._sample(received, value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import warnings
 from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
@@ -19,6 +20,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.ocsp import OCSPRequestBuilder
 from cryptography.x509.oid import NameOID
 
@@ -34,6 +36,14 @@ _LONGEST_NAME: Final = 64  # RFC 5280, appendix A.1: ub-common-name, ub-organiza
 _LEAST_RSA: Final = 2048  # A00.FR.502
 _LEAST_CURVE: Final = 224  # A00.FR.503
 _ALGORITHMS: Final = {"SHA256": hashes.SHA256(), "SHA384": hashes.SHA384(), "SHA512": hashes.SHA512()}
+_MALFORMED: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    CryptographyDeprecationWarning,
+)
 
 
 class _Refused(Exception):
@@ -205,10 +215,15 @@ def is_signed(sha256: bytes, pem: str, signature: str) -> bool:
 
 @contextlib.contextmanager
 def _malformed_is_refused() -> Iterator[None]:
-    """Refuse what only turns out to be malformed when one of its parts is looked at."""
+    """Refuse what only turns out to be malformed when one of its parts is looked at.
+
+    What the library still reads and only warns of, a serial number that is not positive say, is against RFC 5280.
+    """
     try:
-        yield
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CryptographyDeprecationWarning)
+            yield
+    except _MALFORMED as error:
         raise _Refused("it is malformed, or of a kind that is not known") from error
 
 

@@ -86,7 +86,7 @@ class _Conductor:
         self._plan = plan
         self._options = options
         self._folder = folder
-        checks: tuple[Check, ...] = tuple(parse(text) for text in plan.thresholds)
+        checks: tuple[Check, ...] = tuple(parse(threshold.check) for threshold in plan.thresholds)
         self._progress = Progress(plan, checks, workers=options.workers)
         self._workers: list[LocalWorker] = []
         self._embedded: EmbeddedProcess | None = None

@@ -7,6 +7,8 @@ ConnectionLost  an open connection ended; counted by close code
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import trio
@@ -69,6 +71,38 @@ class Transport(Protocol):
 
     async def abort(self) -> None:
         """Drop the connection without a close handshake; never raises, never waits."""
+
+    # What makes trouble on purpose.
+
+    async def reset(self) -> None:
+        """Drop the connection with a TCP reset (RFC 9293, section 3.5.2); never raises, never waits."""
+
+    def hold(self) -> None:
+        """From now on read and write nothing, and keep the socket: a half-open connection."""
+
+    def release(self) -> None:
+        """Go on where `hold` stopped."""
+
+    def slow_down(self, slowness: Slowness | None) -> None:
+        """Delay what goes out and what comes in from now on, in order; None ends it for what follows."""
+
+    async def send_raw(self, message: str | bytes, *, frames: int = 1) -> None:
+        """Send any message, right or wrong, in so many WebSocket frames (RFC 6455, section 5.4).
+
+        Raises:
+            ConnectionLost: the connection has ended.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Slowness:
+    """A slow way to the CSMS: *latency* gives the seconds that what is sent now takes longer, in one direction.
+
+    *bandwidth* is bytes a second in each direction; None: no limit.
+    """
+
+    latency: Callable[[], float]
+    bandwidth: float | None = None
 
 
 class Connector(Protocol):

@@ -8,7 +8,7 @@ from typing import Final
 
 from loadsim.metrics.calls import CallKey, CallSeries
 from loadsim.metrics.histogram import Histogram
-from loadsim.metrics.snapshot import Example, Health, Snapshot
+from loadsim.metrics.snapshot import CENTISECOND, Example, Health, Snapshot
 
 _EXAMPLES_PER_CAUSE: Final = 20
 _FRAME_LENGTH: Final = 500
@@ -24,6 +24,7 @@ class Recorder:
         self.connect: list[float] = []
         self.handshake: list[float] = []
         self.gc_pause: list[float] = []
+        self.recoveries: dict[str, Counter[int]] = {}
         self._times: dict[str, list[float]] = {}
         self._series: dict[CallKey, CallSeries] = {}
         self._examples: list[Example] = []
@@ -43,6 +44,11 @@ class Recorder:
         if samples is None:
             samples = self._times[name] = []
         return samples
+
+    def recovered(self, fault: str, seconds: float) -> None:
+        """Record that a charge point which *fault* took offline is back after so many *seconds*."""
+        self.counters[f"faults.{fault}.back"] += 1
+        self.recoveries.setdefault(fault, Counter())[round(seconds / CENTISECOND)] += 1
 
     def example(
         self, at: float, charge_point: str, what: str, cause: str, detail: str, frame: str | bytes = ""
@@ -92,7 +98,9 @@ class Recorder:
             examples=tuple(self._examples),
             final=final,
             open_transactions=tuple(map(str, open_transactions)),
+            recoveries={fault: dict(times) for fault, times in self.recoveries.items()},
         )
+        self.recoveries.clear()
         self.counters.clear()
         self._examples.clear()
         return snapshot

@@ -144,6 +144,68 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 30.0
 
 
+class FaultPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Trouble that is planned. Seconds of the run, shares, bytes a second.
+
+    Either *at* is its moment, at which it hits the *share* of the charge points planned to be online then that the
+    seed chooses; or each of the *share* of a fleet is hit at *rate* a second, poisson, from *begin* to *end*.
+    *fleet* None is every fleet.
+
+    *do* is what happens: ``drop``: the connection ends by *how* (``reset``: TCP RST, ``close``: a closing handshake),
+    and *duration* later the first reconnect is tried as its schedule has it. ``silent``: for *duration* the socket is
+    kept, and nothing is read from or written to it. ``slow``: for *duration* every byte takes *latency* more (a
+    uniform draw, one way) and *bandwidth* is all there is. ``malformed``: one message of one of *kinds*. ``csms``:
+    the embedded CSMS does *how* for *duration*: ``stall`` (it neither reads nor answers nor accepts), ``restart``
+    (all connections are reset and nothing listens), ``refuse`` (handshakes are answered with HTTP *status*),
+    ``delay`` (answers take *latency* more).
+    """
+
+    name: str
+    do: Literal["drop", "silent", "slow", "malformed", "csms"]
+    how: Literal["", "reset", "close", "stall", "restart", "refuse", "delay"] = ""
+    fleet: str | None = None
+    share: float = 1.0
+    at: float | None = None
+    rate: float | None = None
+    begin: float = 0.0
+    end: float = 0.0
+    duration: float = 0.0
+    latency: tuple[float, float] = (0.0, 0.0)
+    bandwidth: float | None = None
+    kinds: tuple[str, ...] = ()
+    status: int = 503
+
+
+MALFORMED_KINDS: Final = (
+    "no_json",
+    "no_array",
+    "short",
+    "empty",
+    "unknown_type",
+    "unknown_action",
+    "schema",
+    "duplicate_id",
+    "binary",
+    "huge",
+    "deep",
+    "fragmented",
+)
+"""What a charge point can send that a CSMS must survive; the last one is a whole message, in many frames."""
+
+
+class Threshold(msgspec.Struct, frozen=True, kw_only=True):
+    """A check and when it is held against the numbers; seconds.
+
+    *over* None is the run, or the stage that *check* names, as a whole; else every stretch of that length in it, of
+    which the worst counts. *abort* ends the run as soon as it fails, not before *after*, from which on it is judged.
+    """
+
+    check: str
+    over: float | None = None
+    abort: bool = False
+    after: float = 0.0
+
+
 ON_BOOT: Final = "boot"
 """The value of `PlannedCall.on` that is no status of a connector."""
 
@@ -176,6 +238,8 @@ class EmbeddedCsms(msgspec.Struct, frozen=True, kw_only=True):
     expiries: dict[str, str] = {}
     concurrent_tx: bool = False
     calls: tuple[PlannedCall, ...] = ()
+    faults: tuple[FaultPlan, ...] = ()
+    """Those of the plan's that it is to do itself (``csms``)."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,7 +253,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     tag_classes: tuple[TagClass, ...]
     fleets: tuple[FleetPlan, ...]
     stages: tuple[Stage, ...]
-    thresholds: tuple[str, ...] = ()
+    faults: tuple[FaultPlan, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
     results: str = "results"
     files: tuple[str, ...] = ("summary.json",)
 

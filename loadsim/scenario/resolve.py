@@ -21,6 +21,7 @@ from loadsim.scenario.plan import (
     Stage,
     TagClass,
     Target,
+    Threshold,
     follow_up_remote_start,
 )
 from loadsim.scenario.read import Scenario
@@ -50,7 +51,7 @@ def resolve(scenario: Scenario, *, seed: int | None = None) -> Plan:
         tag_classes=tag_classes,
         fleets=fleets,
         stages=stages,
-        thresholds=tuple(model.thresholds or ()),
+        thresholds=tuple(Threshold(check=check) for check in model.thresholds or ()),
     )
     outputs = model.outputs
     if outputs is None:

@@ -32,7 +32,7 @@ def resolved_yaml(scenario: Scenario, plan: Plan) -> str:
     if sessions:
         data["sessions"] = sessions
     data["stages"] = [_stage(stage) for stage in plan.stages]
-    data["thresholds"] = list(plan.thresholds)
+    data["thresholds"] = [threshold.check for threshold in plan.thresholds]
     data["outputs"] = {"dir": plan.results, "files": list(plan.files)}
     yaml = YAML()
     yaml.default_flow_style = False

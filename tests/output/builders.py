@@ -14,7 +14,7 @@ from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.snapshot import Example, Health, Snapshot
 from loadsim.metrics.thresholds import parse
 from loadsim.output.progress import Progress
-from loadsim.scenario.plan import FleetPlan, Plan, Stage, Target
+from loadsim.scenario.plan import FleetPlan, Plan, Stage, Target, Threshold
 
 
 def plan(
@@ -43,7 +43,7 @@ def plan(
             ),
         ),
         stages=stages or (stage("main", 60.0, count),),
-        thresholds=checks,
+        thresholds=tuple(Threshold(check=check) for check in checks),
     )
 
 

@@ -60,7 +60,7 @@ def spend(plan: Plan, operator: Held) -> Evening:
     """Spend the evening of *plan*; the same seed makes the same one, but for keys and certificates."""
     with pytest.MonkeyPatch.context() as patch:
         # In virtual time no wake-up is late; a tick of 10 ms would only cost 360,000 of them.
-        patch.setattr("loadsim.fleet._TICK", 60.0)
+        patch.setattr("loadsim.fleet.fleet._TICK", 60.0)
         _trio_run._r.seed(plan.seed)  # pytest-trio has made the order of tasks depend on it, and on nothing else
         return trio.run(_spend, plan, operator, clock=MockClock(autojump_threshold=0))
 

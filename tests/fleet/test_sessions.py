@@ -28,7 +28,7 @@ USUAL_SESSION = SessionSettings(plugged_in=fixed(50.0), energy=uniform(100.0, 20
 @pytest.fixture(autouse=True)
 def _slow_ticker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for lateness once a second: in virtual time there is none, and the looks are most of the work."""
-    monkeypatch.setattr("loadsim.fleet._TICK", 1.0)
+    monkeypatch.setattr("loadsim.fleet.fleet._TICK", 1.0)
 
 
 def stages_of(*stages: tuple[float, int, float], jump: bool = True) -> tuple[Stage, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import traceback
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import chain, takewhile
-from typing import Final, NamedTuple
+from typing import Final
 
 import trio
 
@@ -15,12 +15,11 @@ from loadsim.charge_point.arrival import Arrival, draw_arrival
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.context import Context
 from loadsim.charge_point.draws import Draws
-from loadsim.charge_point.tags import TagClassPool, TagPool
 from loadsim.dialects import DIALECTS
-from loadsim.scenario.load_profile import online_intervals, planned_online
+from loadsim.fleet.members import Member, first_numbers, shard_members, tag_pool
+from loadsim.scenario.load_profile import planned_online
 from loadsim.scenario.plan import FleetPlan, Plan
 from loadsim.scenario.session_arrivals import session_arrivals
-from loadsim.scenario.shard import members
 
 _TICK: Final = 0.010
 _DRAIN_POLL: Final = 0.005
@@ -28,15 +27,6 @@ _TRACEBACKS_SHOWN: Final = 3
 _LAST_LOOK: Final = 0.02
 _CLOSING_TIME: Final = 5.0
 _CLOSING_TIME_EACH: Final = 0.002
-
-
-class Member(NamedTuple):
-    """One charge point of the plan: its fleet, its number there and in the run, and when it is online."""
-
-    fleet: FleetPlan
-    n: int
-    number: int
-    intervals: tuple[tuple[float, float], ...]
 
 
 class Fleet:
@@ -305,31 +295,3 @@ class Fleet:
         await trio.sleep(seconds)
         for charge_point in list(self._charge_points.values()):
             charge_point.give_up()
-
-
-def first_numbers(plan: Plan) -> Iterator[tuple[int, FleetPlan]]:
-    """Yield each fleet with the number in the run that its first charge point has."""
-    before = 0
-    for fleet in plan.fleets:
-        yield before, fleet
-        before += fleet.count
-
-
-def shard_members(plan: Plan, shard: int, workers: int) -> Iterator[Member]:
-    """Yield the charge points of a shard that are online at some time."""
-    before = [first for first, _ in first_numbers(plan)]
-    for index, n in members(plan, shard, workers):
-        fleet = plan.fleets[index]
-        intervals = online_intervals(plan.stages, fleet.name, n, fleet.count)
-        if intervals:
-            yield Member(fleet, n, before[index] + n, intervals)
-
-
-def tag_pool(plan: Plan, shares: Mapping[str, float]) -> TagPool | None:
-    """Return the tags of drivers, by the *shares* of their classes; None when there are none."""
-    classes = [
-        TagClassPool(tags.name, tags.expect, shares[tags.name], tags.count, tags.tag)
-        for tags in plan.tag_classes
-        if shares.get(tags.name, 0) > 0
-    ]
-    return TagPool(classes) if classes else None

@@ -61,7 +61,7 @@ def stage(name: str, seconds: float, online: int, *, measure: bool = True, sessi
 
 def progress(the_plan: Plan | None = None, *, workers: int = 1, elapsed: float = 0.0) -> Progress:
     the_plan = the_plan or plan()
-    result = Progress(the_plan, tuple(parse(check) for check in the_plan.thresholds), workers=workers)
+    result = Progress(the_plan, tuple(parse(each.check) for each in the_plan.thresholds), workers=workers)
     result.elapsed = elapsed
     return result
 

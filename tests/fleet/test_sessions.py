@@ -18,8 +18,8 @@ from loadsim.charge_point.settings import HardwareSettings, SessionSettings
 from loadsim.fleet import Fleet
 from loadsim.scenario.plan import Plan, Stage, TagClass
 from loadsim.v16.session import Session
+from tests.fleet.test_fleet import Run, make_plan, run_fleet
 from tests.support import OUTCOMES, SILENCE, Answer, FakeCsms, Script, in_virtual_time, open_session_books, started
-from tests.test_fleet import Run, make_plan, run_fleet
 from tests.v16.sessions import Book, bad_statuses
 
 USUAL_SESSION = SessionSettings(plugged_in=fixed(50.0), energy=uniform(100.0, 2000.0))

@@ -9,6 +9,7 @@ from typing import Final
 
 import trio
 
+from loadsim.charge_point.outbox import Backlog
 from loadsim.link.transport import Connector
 from loadsim.metrics.recorder import Recorder
 
@@ -94,6 +95,8 @@ class Context:
         """Connections open or being opened."""
         self.charging = 0
         """Transactions that are in progress."""
+        self.backlog = Backlog()
+        """Messages about transactions that are not delivered yet."""
         self.open_transactions: list[int] = []
         """The CSMS's ids of the transactions that charge points still know at their end."""
         self.connectors_freed = 0

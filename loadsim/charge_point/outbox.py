@@ -58,12 +58,22 @@ class Message(ABC):
         """Take in that it will never be delivered."""
 
 
+class Backlog:
+    """How many kept messages are in the outboxes that share it, so that nobody has to go through them all."""
+
+    __slots__ = ("messages",)
+
+    def __init__(self) -> None:
+        self.messages = 0
+
+
 class Outbox:
     """The messages of one charge point. Times are seconds of the run."""
 
-    __slots__ = ("_count", "held_until", "kept", "others")
+    __slots__ = ("_backlog", "_count", "held_until", "kept", "others")
 
-    def __init__(self) -> None:
+    def __init__(self, backlog: Backlog | None = None) -> None:
+        self._backlog = Backlog() if backlog is None else backlog
         self.kept: deque[Message] = deque()
         self.others: deque[Message] = deque()
         self._count = 0
@@ -78,6 +88,7 @@ class Outbox:
         self._count += 1
         message.order = self._count
         (self.kept if message.kept else self.others).append(message)
+        self._backlog.messages += message.kept
 
     def next(self, now: float) -> Message | None:
         """Return the message whose turn it is at *now*; of those kept that is the oldest or none."""
@@ -95,6 +106,15 @@ class Outbox:
     def remove(self, message: Message) -> None:
         """Take out a message: it was delivered, or is given up."""
         (self.kept if message.kept else self.others).remove(message)
+        self._backlog.messages -= message.kept
+
+    def clear(self) -> list[Message]:
+        """Take out all messages, and return them: the charge point's life is over."""
+        left = [*self.kept, *self.others]
+        self._backlog.messages -= len(self.kept)
+        self.kept.clear()
+        self.others.clear()
+        return left
 
     def failed(self, message: Message, now: float, *, attempts: int, interval: float) -> bool:
         """Note that the CSMS failed to process *message*; tell whether it is given up (section 3.7.1).

@@ -63,6 +63,7 @@ class Fleet:
             "charge_points.backing_off": states["backing_off"],
             "charge_points.online_end": self.online_end,
             "transactions.running": self._context.charging,
+            "outbox.waiting": self._context.backlog.messages,
         }
 
     @property

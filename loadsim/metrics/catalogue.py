@@ -128,7 +128,7 @@ METRICS: Final = (
     Metric("faults.*.sent.*", "counter", "messages", "malformed messages sent, by kind"),
     Metric("faults.*.survived.*", "counter", "messages", "of these: a later call on the connection was answered"),
     Metric("faults.*.closed.*", "counter", "messages", "of these: the connection ended before that"),
-    Metric("outbox.waiting", "gauge", "messages", "transaction messages that wait for a connection or a retry"),
+    Metric("outbox.waiting", "gauge", "messages", "transaction messages not yet delivered, those under way too"),
     Metric("charge_points.started", "gauge", "charge points", "planned to be online by now"),
     Metric("charge_points.online", "gauge", "charge points", "socket open and boot accepted"),
     Metric(

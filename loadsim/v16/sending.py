@@ -32,7 +32,7 @@ def outbox_of(charge_point: ChargePoint) -> Outbox:
     """Return the charge point's outbox, made if there was nothing to say yet."""
     memory = memory_of(charge_point)
     if memory.outbox is None:
-        memory.outbox = Outbox()
+        memory.outbox = Outbox(charge_point.context.backlog)
     return memory.outbox
 
 

@@ -334,7 +334,7 @@ def settle(charge_point: ChargePoint) -> None:
     memory, counters = memory_of(charge_point), charge_point.context.recorder.counters
     outbox = memory.outbox
     if outbox is not None:
-        for message in (*outbox.kept, *outbox.others):
+        for message in outbox.clear():
             charge_point.leave_unsent(message.action, [message.due], message.tag_class)
         memory.outbox = None
     for transaction in memory.unsettled or ():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from loadsim.charge_point.outbox import Message, Outbox
+from loadsim.charge_point.outbox import Backlog, Message, Outbox
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import HeartbeatRequest
 
@@ -109,7 +109,9 @@ class Sending(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.outbox = Outbox()
+        self.backlog = Backlog()
+        self.outbox = Outbox(self.backlog)
+        self.neighbour = Outbox(self.backlog)
         self.now = 0.0
         self.waiting: list[Message] = []
         self.tries: dict[Message, list[float]] = {}
@@ -149,6 +151,20 @@ class Sending(RuleBasedStateMachine):
         dropped = self.outbox.drop_others()
         assert dropped == [message for message in self.waiting if not message.kept]
         self.waiting = [message for message in self.waiting if message.kept]
+
+    @rule(kept=st.booleans())
+    def let_the_neighbour_put(self, kept: bool) -> None:
+        self.neighbour.put(Kept(self.now) if kept else Other(self.now))
+
+    @rule()
+    def end_the_neighbours_life(self) -> None:
+        left = self.neighbour.clear()
+        assert len(left) == len(set(left))
+        assert not self.neighbour
+
+    @invariant()
+    def the_backlog_is_what_is_kept_in_all_outboxes(self) -> None:
+        assert self.backlog.messages == len(self.outbox.kept) + len(self.neighbour.kept)
 
     @invariant()
     def what_waits_is_all_there_is(self) -> None:

@@ -1,7 +1,8 @@
-"""Quantities with a unit: "1h30m", "10%", "1500/h", "8kWh", "11kW", "2kB" <-> seconds, shares, per second, Wh, W, B.
+"""Quantities with a unit: "1h30m", "10%", "1500/h", "8kWh", "11kW", "2kB", "64kbit/s" <-> SI units and bytes.
 
-Units are mandatory. ``parse_*`` read what a person wrote, ``*_text`` write what ``parse_*`` reads back to the
-same float, ``format_*`` round for a person.
+Inside they are seconds, shares, per second, watt-hours, watts, bytes, and bytes a second. Units are mandatory.
+``parse_*`` read what a person wrote, ``*_text`` write what ``parse_*`` reads back to the same float, ``format_*``
+round for a person.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ RATE_PATTERN = rf"{_NUMBER}/[smhd]"
 ENERGY_PATTERN = rf"{_NUMBER}k?Wh"
 POWER_PATTERN = rf"{_NUMBER}k?W"
 SIZE_PATTERN = rf"{_NUMBER}k?B"
+BANDWIDTH_PATTERN = rf"{_NUMBER}[kM]?(?:bit|B)/s"
 
 _DURATION = re.compile(DURATION_PATTERN)
 _PART = re.compile(rf"({_NUMBER})(ms|[dhms])")
@@ -28,6 +30,9 @@ _RATE = re.compile(RATE_PATTERN)
 _ENERGY = re.compile(ENERGY_PATTERN)
 _POWER = re.compile(POWER_PATTERN)
 _SIZE = re.compile(SIZE_PATTERN)
+_BANDWIDTH = re.compile(rf"({_NUMBER})([kM]?)(bit|B)/s")
+_PREFIXES = {"": 1, "k": 1000, "M": 1_000_000}
+_BITS_A_BYTE = 8
 _BARE = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?")
 
 
@@ -107,6 +112,20 @@ def parse_size(text: str) -> int:
     return int(size)
 
 
+def parse_bandwidth(text: str) -> float:
+    """Read a bandwidth in bytes a second: "64kbit/s", "1.5Mbit/s", "8kB/s" (a k is 1000, an M 1000 of these).
+
+    Raises:
+        ValueError: *text* is no bandwidth.
+    """
+    match = _BANDWIDTH.fullmatch(text)
+    if match is None:
+        hint = f"; a second of it is {shown(f'{text}/s')}" if _BANDWIDTH.fullmatch(f"{text}/s") else ""
+        raise ValueError(_expected("a bandwidth such as '64kbit/s' or '8kB/s'", text) + hint)
+    number = Fraction(match[1]) * _PREFIXES[match[2]]
+    return float(number / _BITS_A_BYTE if match[3] == "bit" else number)
+
+
 def duration_text(seconds: float) -> str:
     """Write *seconds* so that `parse_duration` reads the same float."""
     whole = round(seconds * 1000)
@@ -154,6 +173,13 @@ def size_text(size: int) -> str:
     return f"{_thousands(size)}B"
 
 
+def bandwidth_text(bytes_per_second: float) -> str:
+    """Write *bytes_per_second* so that `parse_bandwidth` reads the same float, in bits, as links are sold."""
+    bits = Fraction(repr(bytes_per_second)) * _BITS_A_BYTE
+    prefix = next(prefix for prefix in ("M", "k", "") if bits >= _PREFIXES[prefix] or not prefix)
+    return f"{_plain(bits / _PREFIXES[prefix])}{prefix}bit/s"
+
+
 def format_duration(seconds: float) -> str:
     """Round *seconds* for a person: "0.4ms", "41ms", "1.2s", "1m30s", "2h05m"."""
     if seconds < 0:
@@ -188,6 +214,15 @@ def format_bytes(number: float) -> str:
         units.pop()
     unit = units[-1]
     return f"{size:.0f} {unit}" if unit == "B" or size >= 9.95 else f"{size:.1f} {unit}"
+
+
+def format_bandwidth(bytes_per_second: float) -> str:
+    """Round *bytes_per_second* for a person, in bits and powers of 1000: "64 kbit/s", "1.5 Mbit/s"."""
+    bits, units = bytes_per_second * _BITS_A_BYTE, ["Gbit/s", "Mbit/s", "kbit/s", "bit/s"]
+    while bits >= 999.5 and len(units) > 1:
+        bits /= 1000
+        units.pop()
+    return f"{bits:.0f} {units[-1]}" if len(units) == 4 or bits >= 9.95 else f"{bits:.1f} {units[-1]}"
 
 
 def shown(text: str, longest: int = 60) -> str:

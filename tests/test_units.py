@@ -46,6 +46,7 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
         units.parse_energy,
         units.parse_power,
         units.parse_size,
+        units.parse_bandwidth,
     ],
 )
 def test_a_bare_number_is_said_to_lack_its_unit(read: object) -> None:
@@ -150,6 +151,56 @@ def test_a_size_is_of_whole_bytes(text: str) -> None:
 @given(st.integers(0, 10**9))
 def test_a_size_written_reads_back_the_same(size: int) -> None:
     assert units.parse_size(units.size_text(size)) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_per_second"),
+    [
+        ("64kbit/s", 8000.0),
+        ("1Mbit/s", 125_000.0),
+        ("1.5Mbit/s", 187_500.0),
+        ("9600bit/s", 1200.0),
+        ("8kB/s", 8000.0),
+        ("2MB/s", 2_000_000.0),
+        ("500B/s", 500.0),
+        ("0bit/s", 0.0),
+    ],
+)
+def test_a_bandwidth_is_read_in_bytes_a_second(text: str, bytes_per_second: float) -> None:
+    assert units.parse_bandwidth(text) == bytes_per_second
+
+
+@pytest.mark.parametrize("text", ["64kb/s", "64 kbit/s", "-1bit/s", "bit/s", "1Gbit/s", "64kbps", "64k/s", "1KB/s"])
+def test_what_is_no_bandwidth_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected a bandwidth such as '64kbit/s' or '8kB/s', got "):
+        units.parse_bandwidth(text)
+
+
+def test_a_size_in_the_place_of_a_bandwidth_is_told_what_is_missing() -> None:
+    with pytest.raises(ValueError, match=r"got '64kbit'; a second of it is '64kbit/s'"):
+        units.parse_bandwidth("64kbit")
+
+
+@STEADY
+@given(st.floats(1e-6, 1e12) | st.integers(0, 10**9).map(lambda bits: bits / 8))
+def test_a_bandwidth_written_reads_back_the_same(bytes_per_second: float) -> None:
+    assert units.parse_bandwidth(units.bandwidth_text(bytes_per_second)) == bytes_per_second
+
+
+@pytest.mark.parametrize(
+    ("bytes_per_second", "text"),
+    [(8000.0, "64kbit/s"), (187_500.0, "1.5Mbit/s"), (100.0, "800bit/s"), (125.0, "1kbit/s"), (0.0, "0bit/s")],
+)
+def test_a_bandwidth_is_written_in_the_unit_that_links_are_sold_in(bytes_per_second: float, text: str) -> None:
+    assert units.bandwidth_text(bytes_per_second) == text
+
+
+@pytest.mark.parametrize(
+    ("bytes_per_second", "text"),
+    [(8000.0, "64 kbit/s"), (187_500.0, "1.5 Mbit/s"), (0.0, "0 bit/s"), (124.99, "1.0 kbit/s"), (5e9, "40 Gbit/s")],
+)
+def test_a_bandwidth_is_rounded_for_people(bytes_per_second: float, text: str) -> None:
+    assert units.format_bandwidth(bytes_per_second) == text
 
 
 @STEADY

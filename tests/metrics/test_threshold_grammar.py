@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadsim.metrics.thresholds import Check, NotInThisVersion, ThresholdSyntaxError, parse
+from loadsim.metrics.thresholds import Check, ThresholdSyntaxError, parse
 
 
 def test_every_part_of_a_check_is_read() -> None:
@@ -49,6 +49,7 @@ def test_each_aggregate_takes_its_own_kind_of_value(text: str, value: float, kin
 def test_a_check_of_transactions_has_no_action_and_counts_them(fault: str) -> None:
     assert parse(f"transactions {fault} <= 3") == Check(
         text=f"transactions {fault} <= 3",
+        subject="transactions",
         action=None,
         tag_class=None,
         aggregate=fault,
@@ -114,6 +115,22 @@ def test_a_percentile_tells_its_quantile(aggregate: str, quantile: float | None)
             "transactions[drivers] lost == 0",
             "transactions are not counted by tag class; expected 'transactions', got 'transactions[drivers]'",
         ),
+        ("online", "expected <, <=, >, >= or == after 'online', got nothing"),
+        ("online[drivers] > 99%", "what is online has no classes; expected 'online', got 'online[drivers]'"),
+        ("online >= 99", "'online': expected a share such as '99.5%', got '99'"),
+        ("online >= 101%", "'online': expected a share of at most 100%, got '101%'"),
+        ("online >= 99% for peak", "expected 'during' and a stage, or the end, got 'for'"),
+        ("recovery < 5m", "expected a fault's name, such as 'recovery[csms_restart]', got 'recovery'"),
+        ("recovery[] < 5m", "expected a fault's name, such as 'recovery[csms_restart]', got 'recovery[]'"),
+        ("recovery[a] 5m", "expected <, <=, >, >= or == after 'recovery[a]', got '5m'"),
+        ("recovery[a] < 95%", "'recovery': expected a duration"),
+        (
+            "recovery[a] < 5m during peak",
+            "a fault has its moment, and no stage; expected the end after 'recovery', got 'during'",
+        ),
+        ("all mean drift < 10%", "'drift' is of a percentile such as 'p95', not of 'mean'"),
+        ("all p95 drift < 500ms", "'drift': expected a share such as '10%', got '500ms'"),
+        ("all p95 drift", "expected <, <=, >, >= or == after 'drift', got nothing"),
         ("all p95 < 5s during a b", "expected one stage's name after 'during', got 'a b'"),
     ],
 )
@@ -122,25 +139,73 @@ def test_what_is_not_of_the_grammar_is_told_what_was_expected(text: str, message
         parse(text)
 
 
+def test_what_is_online_is_a_share_of_the_run_or_of_a_stage() -> None:
+    assert parse("online>=99.5% during soak") == Check(
+        text="online>=99.5% during soak",
+        subject="online",
+        action=None,
+        aggregate="online",
+        op=">=",
+        value=0.995,
+        value_kind="share",
+        stage="soak",
+    )
+    assert parse("online >= 99%").stage is None
+
+
+def test_a_recovery_names_its_fault_and_is_a_duration() -> None:
+    assert parse("recovery[csms_restart] < 5m") == Check(
+        text="recovery[csms_restart] < 5m",
+        subject="recovery",
+        action=None,
+        aggregate="recovery",
+        fault="csms_restart",
+        op="<",
+        value=300.0,
+        value_kind="duration",
+    )
+
+
+@pytest.mark.parametrize(("text", "value"), [("10%", 0.1), ("0.5%", 0.005), ("150%", 1.5)])
+def test_a_drift_is_of_a_percentile_and_may_be_more_than_the_whole(text: str, value: float) -> None:
+    assert parse(f"Heartbeat[a] p95 drift < {text} during soak") == Check(
+        text=f"Heartbeat[a] p95 drift < {text} during soak",
+        action="Heartbeat",
+        tag_class="a",
+        aggregate="p95",
+        drift=True,
+        op="<",
+        value=value,
+        value_kind="share",
+        stage="soak",
+    )
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("text", "has"),
     [
-        "online >= 99.5% during soak",
-        "online>=99%",
-        "recovery[csms_restart] < 5m",
-        "Heartbeat p95 drift < 10% during soak",
+        ("all errors < 5%", True),
+        ("online >= 99%", True),
+        ("all p95 drift < 10%", False),
+        ("transactions lost == 0", False),
+        ("recovery[outage] < 5m", False),
     ],
 )
-def test_checks_of_later_versions_are_named_as_such(text: str) -> None:
-    with pytest.raises(NotInThisVersion, match="is not in this version"):
-        parse(text)
+def test_what_is_counted_over_the_whole_run_has_no_windows(text: str, has: bool) -> None:
+    assert parse(text).has_windows is has
+
+
+_WORDS = [
+    *("transactions", "lost", "online", "recovery[a]", "all", "p95", "drift", "errors", "rate"),
+    *("==", "<", "0", "1%", "5s", "1/s", "during", "peak"),
+]
 
 
 @settings(derandomize=True, deadline=None)
 @given(
     st.text(max_size=40)
     | st.text("allp95 <=>[]%smduring0", max_size=40)
-    | st.lists(st.sampled_from(["transactions", "lost", "doubled", "==", "<", "0", "1%", "during"])).map(" ".join)
+    | st.lists(st.sampled_from(_WORDS)).map(" ".join)
 )
 def test_any_text_is_read_or_refused_and_never_anything_else(text: str) -> None:
     with suppress(ThresholdSyntaxError):

@@ -198,21 +198,25 @@ class Fleet:
                     await trio.lowlevel.checkpoint()  # which is where the run's end is noticed
                 waiting = None
                 arrival = draw_arrival(settings, tags, draws, due)
-                context.recorder.counters["sessions.due"] += 1
+                self._count_driver("due", due)
                 # Nobody need look again before a connector is freed, but for those for whom one is reserved.
                 worth_a_look = context.reservations or context.connectors_freed != full_since
                 if worth_a_look and self._find_connector(arrival, number, numbers):
                     continue
                 full_since = context.connectors_freed
-                context.recorder.counters["sessions.no_free_connector"] += 1
+                self._count_driver("no_free_connector", due)
         finally:
             ended_at = min(context.clock.elapsed, self._plan.duration)
             late = [] if waiting is None else [waiting]
-            behind = sum(
-                1 for _ in takewhile(lambda due: due <= ended_at, chain(late, (each[0] for each in drivers)))
-            )
-            context.recorder.counters["sessions.due"] += behind
-            context.recorder.counters["sessions.behind"] += behind
+            for due in takewhile(lambda due: due <= ended_at, chain(late, (each[0] for each in drivers))):
+                self._count_driver("due", due)
+                context.recorder.counters["sessions.behind"] += 1
+
+    def _count_driver(self, what: str, due: float) -> None:
+        """Count a driver, and in the stage in which it was *due* as well."""
+        counters = self._context.recorder.counters
+        counters[f"sessions.{what}"] += 1
+        counters[f"sessions.{what}.{self._context.stage_at(due)}"] += 1
 
     def _drivers(self, fleet: FleetPlan) -> Iterator[tuple[float, int, Draws]]:
         """Yield when each driver is due, at which charge point (by its number in the run), and what to draw from.

@@ -390,5 +390,8 @@ class Session:
         """Count what has become of the arrival, once; return False, for what did not begin."""
         if not self._counted:
             self._counted = True
-            self.charge_point.context.recorder.counters[f"sessions.{outcome}"] += 1
+            context = self.charge_point.context
+            context.recorder.counters[f"sessions.{outcome}"] += 1
+            if outcome == "started":
+                context.recorder.counters[f"sessions.started.{context.stage_at(self.arrival.due)}"] += 1
         return False

@@ -91,6 +91,20 @@ async def test_drivers_who_find_every_connector_taken_are_counted_and_later_ones
     assert 8 <= started <= 12  # one connector, taken for 50 seconds and those that the cable takes
 
 
+async def test_drivers_are_counted_in_the_stage_in_which_they_were_due(autojump_clock: MockClock) -> None:
+    stages = [
+        Stage(name=name, duration=seconds, online={"a": 1}, sessions={"a": rate}, jump=True, arrivals="even")
+        for name, seconds, rate in (("low", 100, 0.1), ("high", 200, 0.3))
+    ]
+    run = await run_sessions(plan_of(stages, session=SessionSettings(plugged_in=fixed(30.0))))
+
+    assert [run.counted(f"sessions.due.{stage}") for stage in (0, 1, 2)] == [10, 60, 0]
+    for what in ("started", "no_free_connector"):
+        of_stages = [run.counted(f"sessions.{what}.{stage}") for stage in (0, 1)]
+        assert min(of_stages) > 0
+        assert sum(of_stages) == run.counted(f"sessions.{what}")
+
+
 @pytest.mark.parametrize("workers", [2, 4])
 async def test_shards_bring_the_same_drivers_at_the_same_times_as_one(
     autojump_clock: MockClock, workers: int

@@ -7,7 +7,7 @@ keys, no dates), duplicate keys refused, aliases bounded, variables filled in sc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from loadsim.units import shown
 DEEPEST = 20
 MOST_VALUES = 100_000
 WIDEST_LINE = 200
+_BEYOND = 1_000_000_000
 _INTEGER = re.compile(r"[-+]?[0-9]{1,40}")
 _BASED = re.compile(r"0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -39,7 +40,8 @@ _CONSTANTS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_SECRETS = frozenset({"password", "AuthorizationKey"})
+SECRETS = frozenset({"password", "AuthorizationKey"})
+"""Keys whose values are not shown."""
 _PASSWORD = re.compile(r"((?:password|AuthorizationKey)[\"']?\s*:)(.*)", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"://[^/\s]*@")
 
@@ -74,11 +76,14 @@ class Node:
 class Document:
     """A YAML text and what was found in it; *root* is None when it could not be read as YAML."""
 
-    def __init__(self, file: str, text: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, file: str, text: str, environ: Mapping[str, str], *, secret: bool = False) -> None:
+        """Read *text*; *secret*: it is the value of a key whose values are not shown."""
         self.file = file
         self.mistakes: list[Mistake] = []
         self.root: Node | None = None
         self._lines = text.split("\n")
+        self._options: list[str] = []
+        self._secret = secret
         self._environ = environ
         self._anchors: dict[str, Node | None] = {}
         self._budget = MOST_VALUES
@@ -96,9 +101,26 @@ class Document:
         """Note a mistake at *place*."""
         self.mistakes.append(self._quoted(Mistake(self.file, *place, message)))
 
+    def option(self, text: str) -> Place:
+        """Return a place, beyond all lines, for what the option *text* of the command line put in."""
+        self._options.append(text)
+        return _BEYOND + len(self._options) - 1, 1
+
+    def forgive(self, places: Collection[Place]) -> None:
+        """Withdraw the mistakes at *places* of the file."""
+        kept = [each for each in self.mistakes if each.file != self.file or (each.line, each.column) not in places]
+        self.mistakes = kept
+
+    @property
+    def shown_text(self) -> str:
+        """The text, literal secrets hidden."""
+        return "\n".join(self._lines)
+
     def _quoted(self, mistake: Mistake) -> Mistake:
         """Return *mistake* with its line, or with as much of it around the column as is shown."""
         line, column = mistake.line, mistake.column
+        if line >= _BEYOND:
+            return replace(mistake, file=self._options[line - _BEYOND], line=0, column=0)
         source = self._lines[line - 1].rstrip("\r") if 1 <= line <= len(self._lines) else ""
         source = "".join(character if character.isprintable() else " " for character in source)
         caret = 0
@@ -115,7 +137,7 @@ class Document:
                 self.report(_start(event), "expected one YAML document, got a second one")
                 break
             if isinstance(event, NodeEvent):
-                root = self._node(event, events, 0, secret=False)
+                root = self._node(event, events, 0, secret=self._secret)
             elif not isinstance(event, (StreamStartEvent, DocumentStartEvent)):
                 continue
         return root
@@ -181,7 +203,7 @@ class Document:
             if isinstance(event, MappingEndEvent):
                 break
             key, key_place = self._key(event, events, depth)
-            child = self._node(next(events), events, depth + 1, secret=key in _SECRETS)
+            child = self._node(next(events), events, depth + 1, secret=key in SECRETS)
             if key is None:
                 continue
             if key in node.keys:

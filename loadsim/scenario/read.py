@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from loadsim.scenario.document import Document
 from loadsim.scenario.files import read_file
 from loadsim.scenario.model import ScenarioModel
 from loadsim.scenario.model_fields import described
+from loadsim.scenario.overrides import apply_overrides
 from loadsim.scenario.places import Places
 from loadsim.scenario.plan import Identity
 from loadsim.scenario.shape import validate
@@ -39,6 +40,8 @@ class Scenario:
     identities: Mapping[str, tuple[Identity, ...]] = field(repr=False)
     tags: Mapping[str, tuple[str, ...]] = field(repr=False)
     password: str | None = field(repr=False)
+    overrides: tuple[str, ...] = ()
+    """What the command line put in place of what is written, as ``key=value``, secrets as ``***``."""
 
 
 def read_scenario(
@@ -47,6 +50,7 @@ def read_scenario(
     *,
     actions: Collection[str],
     configuration: ConfigurationProblem | None = None,
+    overrides: Sequence[str] = (),
 ) -> Scenario:
     """Read the scenario in *path*.
 
@@ -55,11 +59,13 @@ def read_scenario(
         environ: the values of variables.
         actions: the names of OCPP actions that a threshold can be about.
         configuration: says what is wrong with the name and value of a configuration key; without it all are taken.
+        overrides: values in place of those in the file, as ``key=value``.
 
     Raises:
         ScenarioError: it cannot be read or has mistakes; the error holds all of them.
     """
     document, text = read_document(path, environ)
+    applied = apply_overrides(document, overrides, environ)
     model, found = _understand(document, path, actions, configuration)
     if document.mistakes or model is None:
         raise ScenarioError(tidy(document, found.password or ""))
@@ -70,6 +76,7 @@ def read_scenario(
         identities=found.identities,
         tags=found.tags,
         password=found.password,
+        overrides=applied,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from loadsim.scenario.plan import Plan, Stage
 
@@ -69,6 +70,30 @@ def planned_online_in_all(plan: Plan, elapsed: float) -> int:
     return sum(planned_online(plan.stages, fleet.name, elapsed) for fleet in plan.fleets)
 
 
+def planned_online_seconds(stages: Sequence[Stage], fleet: str, begin: float, end: float) -> float:
+    """Return for how many seconds, summed, charge points of *fleet* are to be online from *begin* to *end*.
+
+    It is the integral of `planned_online`, exact; nothing is planned before the start, nor after the last stage.
+    """
+    return _online_seconds_until(stages, fleet, end) - _online_seconds_until(stages, fleet, begin)
+
+
+def planned_online_seconds_in_all(plan: Plan, begin: float, end: float) -> float:
+    """Return for how many seconds, summed, charge points of all fleets are to be online from *begin* to *end*."""
+    return sum(planned_online_seconds(plan.stages, fleet.name, begin, end) for fleet in plan.fleets)
+
+
+def stage_times(stages: Sequence[Stage]) -> tuple[tuple[float, float], ...]:
+    """Return when each stage begins and ends, in seconds since the start."""
+    ends = stage_ends(stages)
+    return tuple(zip((0.0, *ends), ends, strict=False))
+
+
+def stage_ends(stages: Sequence[Stage]) -> tuple[float, ...]:
+    """Return when each stage ends, in seconds since the start."""
+    return tuple(accumulate(stage.duration for stage in stages))
+
+
 def stage_at(stages: Sequence[Stage], elapsed: float) -> int:
     """Return the index of the stage that *elapsed* seconds fall in: the last one at or after the end."""
     end = 0.0
@@ -77,6 +102,24 @@ def stage_at(stages: Sequence[Stage], elapsed: float) -> int:
         if elapsed < end - _ROUNDING:
             return index
     return len(stages) - 1
+
+
+def _online_seconds_until(stages: Sequence[Stage], fleet: str, elapsed: float) -> float:
+    seconds = 0.0
+    for begin, last, stage, value in _walk(stages, fleet):
+        if elapsed <= begin:
+            break
+        lasted = min(elapsed - begin, stage.duration)
+        if stage.jump or value == last:
+            seconds += value * lasted
+            continue
+        # One comes or leaves every gap seconds, the first at once: of those so far, number j did j gaps ago.
+        steps = abs(value - last)
+        gap = stage.duration / steps
+        moved = min(steps, math.floor(lasted / gap) + 1)
+        change = moved * lasted - gap * (moved * (moved - 1) / 2)
+        seconds += last * lasted + (change if value > last else -change)
+    return seconds
 
 
 def _walk(stages: Sequence[Stage], fleet: str) -> Iterator[tuple[float, int, Stage, int]]:

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from loadsim.scenario.load_profile import online_intervals, planned_online, stage_at
+from loadsim.scenario.load_profile import (
+    online_intervals,
+    planned_online,
+    planned_online_seconds,
+    stage_at,
+    stage_ends,
+    stage_times,
+)
 from loadsim.scenario.plan import Stage
 
 COUNT = 12
@@ -132,3 +139,36 @@ def test_after_the_end_the_last_value_is_planned(stages: list[Stage]) -> None:
     end = sum(each.duration for each in stages)
 
     assert planned_online(stages, "a", end + 1) == stages[-1].online["a"]
+
+
+@STEADY
+@given(profiles, st.floats(-0.1, 1.1), st.floats(-0.1, 1.1))
+def test_the_seconds_planned_online_are_those_of_all_the_intervals(
+    stages: list[Stage], first: float, second: float
+) -> None:
+    duration = sum(each.duration for each in stages)
+    begin, end = sorted((first * duration, second * duration))
+
+    seconds = sum(
+        max(0.0, min(until, end) - max(since, begin))
+        for n in range(COUNT)
+        for since, until in online_intervals(stages, "a", n, COUNT)
+    )
+
+    assert planned_online_seconds(stages, "a", begin, end) == pytest.approx(seconds, rel=1e-9, abs=1e-6 * duration)
+
+
+def test_the_seconds_planned_online_of_a_ramp_are_known_to_the_step() -> None:
+    stages = [stage(10, 5), stage(10, 5), stage(10, 0)]
+
+    assert planned_online_seconds(stages, "a", 0.0, 10.0) == pytest.approx(10 + 8 + 6 + 4 + 2)
+    assert planned_online_seconds(stages, "a", 10.0, 20.0) == pytest.approx(50)
+    assert planned_online_seconds(stages, "a", 20.0, 30.0) == pytest.approx(8 + 6 + 4 + 2)
+    assert planned_online_seconds(stages, "b", 0.0, 30.0) == 0.0
+
+
+def test_stages_follow_each_other() -> None:
+    stages = [stage(10, 1), stage(0, 1, jump=True), stage(20, 1)]
+
+    assert stage_ends(stages) == (10.0, 10.0, 30.0)
+    assert stage_times(stages) == ((0.0, 10.0), (10.0, 10.0), (10.0, 30.0))

@@ -15,6 +15,7 @@ from loadsim.charge_point.dialect import Dialect
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.incidents import count_lost, count_refused, count_stray
 from loadsim.charge_point.pings import start_pings
+from loadsim.charge_point.preflight import Finding
 from loadsim.charge_point.reconnect import wait_before_try
 from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.charge_point.tags import TagPool
@@ -128,15 +129,14 @@ class ChargePoint(Caller):
     def adopt_clock(self, csms_time: str) -> None:
         """Set the clock by the CSMS's: *csms_time*, RFC 3339 with an offset, is now."""
         # Kept as text: it comes with every Heartbeat, and few timestamps are asked for.
-        self._csms_time = csms_time, self.context.clock.elapsed
+        self._csms_time = csms_time, trio.current_time()
 
     def now(self) -> datetime:
         """Return the time of day in UTC as this charge point knows it: its CSMS's, once it was told."""
-        clock = self.context.clock
         if self._csms_time is None:
-            return clock.wall()
+            return self.context.clock.wall()
         text, at = self._csms_time
-        return moved_on(text, clock.elapsed - at)
+        return moved_on(text, trio.current_time() - at)
 
     # Its life.
 
@@ -208,6 +208,8 @@ class ChargePoint(Caller):
         if self.stopping:
             return  # stopped before it could begin
         with trio.CancelScope() as self._living:
+            if self.context.preflight is not None:
+                await self.context.preflight.begun.wait()
             await self.dialect.living(self)
 
     async def _keep_connected(self) -> None:
@@ -228,6 +230,9 @@ class ChargePoint(Caller):
                     if self.link is not None:  # ended at once, in the middle of it
                         await self.link.transport.abort()
                 nursery.cancel_scope.cancel()
+            if self.context.preflight is not None and not self.stopping:
+                with trio.CancelScope() as self._doing:
+                    await self.context.preflight.begun.wait()
             if self.stopping:
                 return
             if self._rebooting is not None:
@@ -266,6 +271,8 @@ class ChargePoint(Caller):
                 await link.transport.aclose()
         else:
             count_lost(self.context, self.identity, link.lost)
+            if self.context.preflight is not None:
+                self.context.preflight.failed(Finding(self.identity, "boot", "connection_lost", str(link.lost)))
             await link.transport.abort()
         self.context.connections -= 1
 
@@ -286,6 +293,8 @@ class ChargePoint(Caller):
             except ConnectFailed as failed:
                 self.context.connections -= 1
                 count_refused(self.context, self.identity, failed)
+                if self.context.preflight is not None:
+                    self.context.preflight.failed(Finding(self.identity, "connect", failed.outcome, failed.detail))
                 return None
             except trio.Cancelled:
                 self.context.connections -= 1
@@ -320,7 +329,10 @@ class ChargePoint(Caller):
             self._doing.cancel()
 
     async def _answer(self, link: Link, call: Call | AskedBadly, received_at: float) -> None:
+        preflight = self.context.preflight
         try:
+            if preflight is not None and self.identity not in preflight.untried:
+                await preflight.begun.wait()  # what it sets off belongs to the run
             await answer(self, link, call, received_at)
         finally:
             self._answering -= 1

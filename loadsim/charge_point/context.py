@@ -10,6 +10,7 @@ from typing import Final
 import trio
 
 from loadsim.charge_point.outbox import Backlog
+from loadsim.charge_point.preflight import Preflight
 from loadsim.link.transport import Connector
 from loadsim.metrics.recorder import Recorder
 
@@ -18,20 +19,31 @@ _ALL_TIME: Final = datetime.max - datetime.min
 
 
 class Clock:
-    """Seconds since the run began, and the wall clock that goes with them; follows trio's clock."""
+    """Seconds since the run began, and the wall clock that goes with them; follows trio's clock.
 
-    def __init__(self, wall: datetime) -> None:
+    Made without a *wall* clock it stands at 0 until `begin`: what happens before the run happens at 0 s of it, and
+    what falls due then is due when it begins. Whoever must know how long ago that was keeps trio's time.
+    """
+
+    def __init__(self, wall: datetime | None) -> None:
+        self._zero = trio.current_time()
+        self._wall = datetime.now(UTC) if wall is None else wall.astimezone(UTC)
+        self._stands = wall is None
+
+    def begin(self, wall: datetime) -> None:
+        """Begin the run: it is *wall* now, and 0 s."""
         self._zero = trio.current_time()
         self._wall = wall.astimezone(UTC)
+        self._stands = False
 
     @property
     def elapsed(self) -> float:
         """Seconds since the run began."""
-        return trio.current_time() - self._zero
+        return 0.0 if self._stands else trio.current_time() - self._zero
 
     def trio_time(self, elapsed: float) -> float:
         """Turn seconds of the run into trio's time."""
-        return self._zero + elapsed
+        return (trio.current_time() if self._stands else self._zero) + elapsed
 
     def wall(self) -> datetime:
         """Return the time of day in UTC."""
@@ -79,6 +91,7 @@ class Context:
         stage_at: Callable[[float], int],
         seed: int,
         run_id: str = "",
+        preflight: Preflight | None = None,
     ) -> None:
         self.recorder = recorder
         self.clock = clock
@@ -87,6 +100,8 @@ class Context:
         self.stage_at = stage_at
         self.seed = seed
         self.run_id = run_id
+        self.preflight = preflight
+        """What the first charge points are tried by; None once the run has begun."""
         self.states: Counter[str] = Counter()
         """How many charge points are "booting", "online" or "backing_off" now."""
         self.most_online = 0
@@ -109,6 +124,13 @@ class Context:
         """The end of the run, planned or asked for, in its seconds: what falls due later is not due."""
         self.drained_at: float | None = None
         """When the open calls had ended: the waits of what was not sent end here."""
+
+    def begin(self, wall: datetime) -> None:
+        """Begin the run, whose time of day is *wall* now: the clock goes, and the charge points that wait go on."""
+        self.clock.begin(wall)
+        preflight, self.preflight = self.preflight, None
+        if preflight is not None:
+            preflight.begun.set()
 
     async def sleep_until(self, due: float) -> None:
         """Sleep until *due*, in seconds of the run, and record how late the wake-up was."""

@@ -8,6 +8,7 @@ import trio
 from msgspec import UNSET, UnsetType
 
 from loadsim.charge_point.charge_point import ChargePoint
+from loadsim.charge_point.preflight import Finding, Preflight
 from loadsim.charge_point.reconnect import wait_before_try
 from loadsim.link.link import CallFailed
 from loadsim.v16.memory import LONGEST_INTERVAL, OWN_HEARTBEAT_INTERVAL, is_accepted, memory_of
@@ -26,19 +27,22 @@ async def boot(charge_point: ChargePoint) -> None:
     clock = charge_point.context.clock
     jitter = charge_point.draws(f"boot {charge_point.connections}")
     tries = 0
-    if clock.elapsed < memory.boot_due:  # the interval that an earlier answer named holds on this connection too
-        await memory.alarm.sleep_until(clock.trio_time(memory.boot_due))
+    if trio.current_time() < memory.boot_due:  # the interval that an earlier answer named holds here too
+        await memory.alarm.sleep_until(memory.boot_due)
     while not is_accepted(charge_point):
         tries += 1
         own_choice = wait_before_try(charge_point.settings.reconnect, tries, jitter.uniform())
         try:
             interval = await send_boot(charge_point, clock.elapsed)
-        except CallFailed:
+        except CallFailed as failed:
             interval = 0
+            _note_failure(charge_point, failed)
+        ended = trio.current_time()
+        if charge_point.context.preflight is not None:
+            await _wait_for_begin(charge_point, charge_point.context.preflight, interval)
         if is_accepted(charge_point):
             return
-        due = clock.elapsed + (interval if interval > 0 else own_choice)
-        await memory.alarm.sleep_until(clock.trio_time(due))
+        await memory.alarm.sleep_until(ended + (interval if interval > 0 else own_choice))
 
 
 async def send_boot(charge_point: ChargePoint, due: float) -> int:
@@ -59,11 +63,26 @@ async def send_boot(charge_point: ChargePoint, due: float) -> int:
             memory.booted = True
             charge_point.context.recorder.counters["boots.accepted"] += 1
     elif interval > 0:
-        memory.boot_due = charge_point.context.clock.elapsed + interval
+        memory.boot_due = trio.current_time() + interval
     if response.status != "Rejected":  # Pending, it does all that it is asked for, other firmware and resets too
         memory.rebooting = False
         resume_upkeep(charge_point)
     return interval
+
+
+def _note_failure(charge_point: ChargePoint, failed: CallFailed) -> None:
+    if charge_point.context.preflight is not None:
+        finding = Finding(charge_point.identity, "boot", failed.cause, failed.detail)
+        charge_point.context.preflight.failed(finding)
+
+
+async def _wait_for_begin(charge_point: ChargePoint, preflight: Preflight, interval: int) -> None:
+    """Do nothing more before the run begins; one that the CSMS has not accepted goes on all the same."""
+    status = memory_of(charge_point).registration
+    detail = f"interval {interval} s"
+    note = None if status == "Accepted" else Finding(charge_point.identity, "boot", status, detail)
+    preflight.passed(charge_point.identity, note)
+    await preflight.begun.wait()
 
 
 async def boot_when_triggered(charge_point: ChargePoint) -> None:

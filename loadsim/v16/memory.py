@@ -5,6 +5,7 @@ Thousands of idle charge points have one each: what only few ever need is None u
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal, cast
@@ -70,7 +71,7 @@ class Memory:
     def __init__(self) -> None:
         self.registration: Literal["", "Accepted", "Pending", "Rejected"] = ""
         self.heartbeat_interval = OWN_HEARTBEAT_INTERVAL
-        self.boot_due = 0.0  # in seconds of the run: not before, says the last answer that did not accept
+        self.boot_due = -math.inf  # in trio's time: not before, says the last answer that did not accept
         self.booted = False  # ever accepted; registration is lost by a reboot
         self.alarm = Alarm()
         self.changed: dict[str, str] | None = None

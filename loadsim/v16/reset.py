@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Final
 
@@ -73,7 +74,7 @@ async def reboot(
         away = charge_point.settings.reboot.draw(charge_point.draws(f"reboot {memory.reboots}").uniform())
     interrupt_upkeep(charge_point)
     memory.registration = ""
-    memory.boot_due = 0.0
+    memory.boot_due = -math.inf
     apply_pending(charge_point)
     charge_point.context.recorder.counters[f"reboots.{reason}"] += 1
     charge_point.reboot(away, abrupt=abrupt)

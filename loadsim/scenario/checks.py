@@ -8,8 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
-from loadsim.metrics.thresholds import ThresholdSyntaxError, parse
 from loadsim.scenario.check_calls import Around, any_matches, check_calls
+from loadsim.scenario.check_faults import check_faults
 from loadsim.scenario.check_sessions import (
     ConfigurationProblem,
     check_fleet,
@@ -19,12 +19,14 @@ from loadsim.scenario.check_sessions import (
     check_tag_shares,
 )
 from loadsim.scenario.check_target import check_csms
+from loadsim.scenario.check_thresholds import check_thresholds
 from loadsim.scenario.files import read_identities, read_tags
 from loadsim.scenario.model import MOST_CHARGE_POINTS, FleetModel, ScenarioModel, StageModel, TagClassModel
 from loadsim.scenario.model_fields import EVERY, Amount
 from loadsim.scenario.patterns import id_problem, only_id, placeholders, tag_problem
 from loadsim.scenario.places import KeyPath, Places, unknown
 from loadsim.scenario.plan import Identity
+from loadsim.scenario.timeline import timeline_of
 from loadsim.units import format_count, shown
 
 DEFAULT_ID = "{fleet}-{n:05}"
@@ -60,7 +62,9 @@ def check(
     _check_users(model, places, found)
     _check_stages(model, places, kept, counts)
     _check_planned_calls(model, places, found)
-    _check_thresholds(model, places, actions)
+    timeline = timeline_of(stage_names(places), None if places.broken("stages") else model.stages)
+    check_faults(model.faults or (), places, timeline)
+    check_thresholds(model.thresholds or (), places, timeline, actions, tag_class_names(places))
 
 
 def _check_planned_calls(model: ScenarioModel, places: Places, found: Found) -> None:
@@ -296,32 +300,6 @@ def _check_online(
 def _check_amount(places: Places, path: KeyPath, amount: Amount, count: int | None, who: str) -> None:
     if count is not None and not amount.share and amount.value > count:
         places.report(path, f"{who} {format_count(count)} charge points, got {format_count(int(amount.value))}")
-
-
-def _check_thresholds(model: ScenarioModel, places: Places, actions: Collection[str]) -> None:
-    stages = stage_names(places)
-    classes = tag_class_names(places)
-    _, node, _ = places.find(("thresholds",))
-    for index, item in node.children.items() if node.kind == "list" else ():
-        path: KeyPath = ("thresholds", index)
-        if not isinstance(item.value, str) or item.broken:
-            continue
-        try:
-            found = parse(item.value)
-        except ThresholdSyntaxError as error:
-            places.report(path, str(error))
-            continue
-        for what, word, words in (
-            ("action", found.action, [*actions, "all"]),
-            ("tag class", found.tag_class, classes),
-            ("stage", found.stage, stages),
-        ):
-            if word is not None and word not in words:
-                places.report(path, unknown(what, word, words))
-        if found.action is None and found.aggregate == "orphaned" and "url" in places.keys("csms"):
-            places.report(
-                path, "with csms.url this can never be known: only the embedded CSMS tells its open transactions"
-            )
 
 
 def stage_names(places: Places) -> list[str]:

@@ -24,7 +24,7 @@ class Places:
         self._document = document
         self._complained: set[KeyPath] = set()
         self._above: set[KeyPath] = set()
-        self._labels: dict[int, str] | None = None
+        self._labels: dict[str, dict[int, str]] = {}
 
     def find(self, path: Sequence[str | int]) -> tuple[KeyPath, Node, Place]:
         """Follow *path* as far as the file goes.
@@ -84,10 +84,10 @@ class Places:
         return self._unreadable(followed) or (len(followed) == len(path) and _any_broken(node))
 
     def name(self, path: KeyPath) -> str:
-        """Write *path* for a person, stages by their names: "stages.peak.for: "."""
+        """Write *path* for a person, stages and faults by their names: "stages.peak.for: "."""
         text = ""
         for number, part in enumerate(path):
-            label = self._stage(part) if isinstance(part, int) and path[:number] == ("stages",) else str(part)
+            label = self._item(path[:number], part) if isinstance(part, int) else str(part)
             if isinstance(part, int) and label == str(part):
                 text += f"[{part}]"
             else:
@@ -98,13 +98,18 @@ class Places:
         self._complained.add(path)
         self._above.update(path[:length] for length in range(len(path)))
 
-    def _stage(self, index: int) -> str:
-        if self._labels is None:
-            names = [node.children.get("name") for node in self.root.children["stages"].children.values()]
+    def _item(self, path: KeyPath, index: int) -> str:
+        """Return what item *index* of the list at *path* is called: its number, where it has no name of its own."""
+        if path not in (("stages",), ("faults",)):
+            return str(index)
+        section = str(path[0])
+        if section not in self._labels:
+            names = [node.children.get("name") for node in self.root.children[section].children.values()]
             texts = [node.value if node is not None and isinstance(node.value, str) else "" for node in names]
             often = Counter(texts)
-            self._labels = {number: text for number, text in enumerate(texts) if text and often[text] == 1}
-        return self._labels.get(index, str(index))
+            found = {number: text for number, text in enumerate(texts) if text and often[text] == 1}
+            self._labels[section] = found
+        return self._labels[section].get(index, str(index))
 
     def _unreadable(self, path: KeyPath) -> bool:
         return any(self.find(path[:length])[1].broken for length in range(len(path) + 1))

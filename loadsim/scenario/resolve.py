@@ -15,6 +15,7 @@ from loadsim.scenario.patterns import with_id
 from loadsim.scenario.plan import (
     DEFAULT_TAGS,
     EmbeddedCsms,
+    FaultPlan,
     FleetPlan,
     Plan,
     PlannedCall,
@@ -26,6 +27,7 @@ from loadsim.scenario.plan import (
 )
 from loadsim.scenario.read import Scenario
 from loadsim.scenario.resolve_calls import planned_calls, windows
+from loadsim.scenario.resolve_faults import planned_faults
 from loadsim.scenario.resolve_settings import charge_point_settings
 from loadsim.scenario.resolved import resolved_yaml
 
@@ -39,9 +41,10 @@ def resolve(scenario: Scenario, *, seed: int | None = None) -> Plan:
     tag_classes = _tag_classes(scenario)
     fleets = tuple(_fleet(scenario, name, fleet, tag_classes) for name, fleet in model.fleets.items())
     stages = _stages(model, fleets)
+    faults = planned_faults(model.faults or (), stages)
     embedded = None
     if csms.url is None:
-        embedded = _embedded(csms.embedded or EmbeddedModel(), tag_classes, fleets, stages)
+        embedded = _embedded(csms.embedded or EmbeddedModel(), tag_classes, fleets, stages, faults)
     plan = Plan(
         name=model.name,
         description=model.description or "",
@@ -51,7 +54,16 @@ def resolve(scenario: Scenario, *, seed: int | None = None) -> Plan:
         tag_classes=tag_classes,
         fleets=fleets,
         stages=stages,
-        thresholds=tuple(Threshold(check=check) for check in model.thresholds or ()),
+        faults=faults,
+        thresholds=tuple(
+            Threshold(
+                check=each.check,
+                over=each.over,
+                abort=bool(each.abort),
+                after=each.after or 0.0,
+            )
+            for each in model.thresholds or ()
+        ),
     )
     outputs = model.outputs
     if outputs is None:
@@ -117,6 +129,7 @@ def _embedded(
     tag_classes: tuple[TagClass, ...],
     fleets: tuple[FleetPlan, ...],
     stages: tuple[Stage, ...],
+    faults: tuple[FaultPlan, ...],
 ) -> EmbeddedCsms:
     default = EmbeddedCsms()
     refuses = any(tag_class.expect != "Accepted" for tag_class in tag_classes)
@@ -135,6 +148,7 @@ def _embedded(
         parents={each.tag(n): each.parent for each in tag_classes if each.parent for n in range(each.count)},
         concurrent_tx=bool(model.concurrent_tx),
         calls=calls,
+        faults=tuple(fault for fault in faults if fault.do == "csms"),
     )
 
 

@@ -9,9 +9,10 @@ from ruamel.yaml import YAML
 
 from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.scenario.model import ScenarioModel
-from loadsim.scenario.plan import FleetPlan, Plan, Stage, TagClass
+from loadsim.scenario.plan import FleetPlan, Plan, Stage, TagClass, Threshold
 from loadsim.scenario.read import Scenario
 from loadsim.scenario.resolve_calls import calls_keys
+from loadsim.scenario.resolve_faults import faults_keys
 from loadsim.scenario.resolved_settings import sessions_keys, settings_keys
 from loadsim.units import duration_text, rate_text, share_text
 
@@ -32,7 +33,9 @@ def resolved_yaml(scenario: Scenario, plan: Plan) -> str:
     if sessions:
         data["sessions"] = sessions
     data["stages"] = [_stage(stage) for stage in plan.stages]
-    data["thresholds"] = [threshold.check for threshold in plan.thresholds]
+    if plan.faults:
+        data["faults"] = faults_keys(plan.faults, plan.stages)
+    data["thresholds"] = [_threshold(threshold) for threshold in plan.thresholds]
     data["outputs"] = {"dir": plan.results, "files": list(plan.files)}
     yaml = YAML()
     yaml.default_flow_style = False
@@ -108,6 +111,17 @@ def _stage(stage: Stage) -> dict[str, Any]:
         "jump": stage.jump,
         "measure": stage.measure,
     }
+
+
+def _threshold(threshold: Threshold) -> str | dict[str, Any]:
+    data: dict[str, Any] = {"check": threshold.check}
+    if threshold.over is not None:
+        data["over"] = duration_text(threshold.over)
+    if threshold.abort:
+        data["abort"] = True
+    if threshold.after:
+        data["after"] = duration_text(threshold.after)
+    return data if len(data) > 1 else threshold.check
 
 
 def _escaped(value: Any, secret: str | None) -> Any:

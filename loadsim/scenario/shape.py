@@ -122,7 +122,7 @@ def _prune(data: Any, path: KeyPath, kept: list[int]) -> None:
     node = data
     for step in path:
         key: Any = step
-        if not isinstance(node, (dict, list)):
+        if not isinstance(node, (dict, list)) or (isinstance(node, list) and not isinstance(key, int)):
             break
         if key not in (node if isinstance(node, dict) else range(len(node))):
             return

@@ -92,13 +92,21 @@ sessions:
     plugged_in: {lognormal: 25m, sigma: 0.4}
     energy: 55.5kWh
 stages:
-  - {name: up, for: 15m, online: {street_ac: 50%}, measure: false}
+  - {name: up, for: 15m, online: {street_ac: 50%}}
   - {for: 1h30m, online: 100%, sessions: 1500/h, arrivals: even}
-  - {for: 0s, online: 7, jump: true}
+  - {for: 0s, online: 7, jump: true, measure: false}
   - {for: 10.5s}
+faults:
+  - {do: drop, during: stage-2, fleet: street_ac, rate: 0.2/h}
+  - {name: outage, at: stage-2+20m, fleet: motorway_dc, share: 25%, do: drop, how: close, for: 2m}
+  - {name: half_open, at: 30m, share: 1.5%, do: silent, for: 10m}
+  - {name: bad_lte, during: stage-4, do: slow, latency: 200ms..2s, bandwidth: 64kbit/s, for: 5m}
+  - {name: garbage, do: malformed, rate: 1/h, kinds: [huge, no_json]}
 thresholds:
   - Authorize[staff] accepted == 0 during up
-outputs: {dir: there, files: [windows.csv]}
+  - recovery[outage] < 5m
+  - {check: all errors < 5%, over: 1m, abort: true, after: 2m}
+outputs: {dir: there, files: [windows.csv, junit.xml]}
 """
 
 
@@ -117,7 +125,7 @@ def test_a_full_scenario_becomes_plain_values(full: Path) -> None:
         "costs $5, a: b",
         7,
         "there",
-        ("windows.csv",),
+        ("windows.csv", "junit.xml"),
     )
     assert plan.target == Target(
         url="wss://csms.test.example/tenant-7/ocpp/{id}",
@@ -197,7 +205,7 @@ def test_stages_count_charge_points_and_keep_the_last_value(full: Path) -> None:
         ("stage-4", 10.5, {"street_ac": 7, "motorway_dc": 0}),
     ]
     assert [stage.jump for stage in stages] == [False, False, True, False]
-    assert [stage.measure for stage in stages] == [False, True, True, True]
+    assert [stage.measure for stage in stages] == [True, True, False, True]
 
 
 def test_the_smallest_scenario_gets_every_default(tmp_path: Path) -> None:

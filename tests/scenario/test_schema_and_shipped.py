@@ -125,7 +125,17 @@ def test_a_scenario_with_every_key_agrees_with_the_schema() -> None:
         HEAD + FLEETS + STAGES + "csms: {embedded: {boot_status: Maybe}}",
         HEAD + FLEETS + STAGES + "id_tags: {'a b': {count: 1, pattern: x}}",
         HEAD + FLEETS + STAGES + "outputs: {files: [report.html]}",
-        HEAD + FLEETS + STAGES + "faults: []",
+        HEAD + FLEETS + STAGES + "outputs: {prometheus: {listen: '127.0.0.1:9464'}}",
+        HEAD + FLEETS + STAGES + "faults: {do: drop}",
+        HEAD + FLEETS + STAGES + "faults: [{at: 1s}]",
+        HEAD + FLEETS + STAGES + "faults: [{do: explode, at: 1s}]",
+        HEAD + FLEETS + STAGES + "faults: [{do: drop, at: 5}]",
+        HEAD + FLEETS + STAGES + "faults: [{do: drop, at: stage-1 + 5s}]",
+        HEAD + FLEETS + STAGES + "faults: [{do: slow, at: 1s, for: 1s, bandwidth: 64kb/s}]",
+        HEAD + FLEETS + STAGES + "faults: [{do: malformed, at: 1s, kinds: [garbage]}]",
+        HEAD + FLEETS + STAGES + "faults: [{do: csms, at: 1s, for: 1s, how: refuse, status: 200}]",
+        HEAD + FLEETS + STAGES + "thresholds: [{over: 1m}]",
+        HEAD + FLEETS + STAGES + "thresholds: [{check: all errors == 0, over: 60}]",
     ],
 )
 def test_what_the_schema_refuses_reading_refuses_too(tmp_path: Path, text: str) -> None:

@@ -35,6 +35,7 @@ class ChargePoint(Caller):
 
     __slots__ = (
         "_answering",
+        "_counts_online",
         "_csms_time",
         "_doing",
         "_living",
@@ -108,6 +109,7 @@ class ChargePoint(Caller):
         self._rpc = Rpc(f"{context.run_id}{number:x}-", any_id_answers=settings.framing == "object")
         self._state: State = ""
         self._online_since = 0.0
+        self._counts_online = False
         self._doing: trio.CancelScope | None = None
         self._living: trio.CancelScope | None = None
         self._nursery: trio.Nursery | None = None
@@ -190,6 +192,7 @@ class ChargePoint(Caller):
             ended_at = self.context.ended_at
             self.stopped_at = self.context.clock.elapsed if ended_at is None else ended_at
             self._linked_at_stop = self.linked
+            self._count_online(False)  # however long it takes to go: the plan does not want it online any more
         for scope in (self._living, self._doing, *(self._tasks or ())):
             if scope is not None:
                 scope.cancel()
@@ -353,3 +356,9 @@ class ChargePoint(Caller):
         self._state = state
         if state:
             states[state] += 1
+        self._count_online(state == "online" and not self.stopping)
+
+    def _count_online(self, online: bool) -> None:
+        if online != self._counts_online:
+            self._counts_online = online
+            self.context.recorder.online_time.change(self.context.clock.elapsed, 1 if online else -1)

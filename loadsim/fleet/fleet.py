@@ -262,6 +262,7 @@ class Fleet:
         """
         context = self._context
         context.ended_at = min(context.clock.elapsed, self._plan.duration)
+        context.recorder.online_time.end(context.ended_at)
         self.online_end = context.states["online"]
         due = sum(member.intervals[0][0] <= context.ended_at for member in self._members)
         context.recorder.counters["generator.due"] += due

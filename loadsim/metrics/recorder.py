@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from loadsim.metrics.calls import CallKey, CallSeries
 from loadsim.metrics.histogram import Histogram
+from loadsim.metrics.online_time import OnlineTime
 from loadsim.metrics.snapshot import CENTISECOND, Example, Health, Snapshot
 
 _EXAMPLES_PER_CAUSE: Final = 20
@@ -17,8 +18,16 @@ _FRAME_LENGTH: Final = 500
 class Recorder:
     """What a shard has seen since its last tick; memory is bounded by what one tick brings."""
 
-    def __init__(self, shard: int = 0) -> None:
+    def __init__(self, shard: int = 0, *, stage_ends: Sequence[float] = ()) -> None:
+        """Make one of nothing.
+
+        Args:
+            shard: whose it is.
+            stage_ends: when each stage ends, in seconds of the run: by stage is told how long charge points were
+                online.
+        """
         self.shard = shard
+        self.online_time = OnlineTime(stage_ends)
         self.counters: Counter[str] = Counter()
         self.lateness: list[float] = []
         self.connect: list[float] = []
@@ -99,6 +108,7 @@ class Recorder:
             final=final,
             open_transactions=tuple(map(str, open_transactions)),
             recoveries={fault: dict(times) for fault, times in self.recoveries.items()},
+            online_seconds=self.online_time.drain(elapsed),
         )
         self.recoveries.clear()
         self.counters.clear()

@@ -44,6 +44,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     *open_transactions* are the CSMS's ids of those that its charge points still know, as text: any integer is one,
     also one of more than 64 bits. *recoveries*, by fault, count the charge points that came back after so many
     hundredths of a second: a histogram's relative error would be too much for a figure that a server can check.
+    *online_seconds* are those that charge points spent online while the plan wanted them to, by the stage's index.
     """
 
     shard: int
@@ -57,6 +58,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     final: bool = False
     open_transactions: tuple[str, ...] = ()
     recoveries: dict[str, dict[int, int]] = {}
+    online_seconds: dict[int, float] = {}
 
 
 class Totals:
@@ -70,6 +72,7 @@ class Totals:
         self.health: dict[int, Health] = {}
         self.open_transactions: set[str] = set()
         self.recoveries: dict[str, Counter[int]] = {}
+        self.online_seconds: dict[int, float] = {}
 
     def add(self, snapshot: Snapshot) -> None:
         """Merge one interval of one worker."""
@@ -81,6 +84,8 @@ class Totals:
         self.open_transactions.update(snapshot.open_transactions)
         for fault, times in snapshot.recoveries.items():
             self.recoveries.setdefault(fault, Counter()).update(times)
+        for stage, seconds in snapshot.online_seconds.items():
+            self.online_seconds[stage] = self.online_seconds.get(stage, 0.0) + seconds
         self.gauges[snapshot.shard] = snapshot.gauges
         if snapshot.health is not None:
             self.health[snapshot.shard] = snapshot.health

@@ -20,7 +20,7 @@ from loadsim.fleet import Fleet
 from loadsim.limits import raise_timer_resolution
 from loadsim.link.websocket import Endpoint, WebSocketConnector
 from loadsim.metrics.recorder import Recorder
-from loadsim.scenario.load_profile import stage_at
+from loadsim.scenario.load_profile import stage_at, stage_ends
 from loadsim.scenario.plan import Plan
 from loadsim.workers.garbage import GarbagePolicy
 from loadsim.workers.health import HealthProbe
@@ -64,7 +64,7 @@ class Worker:
         threading.Thread(
             target=self._read, args=(trio.lowlevel.current_trio_token(),), name="orders", daemon=True
         ).start()
-        recorder = Recorder(prepare.shard)
+        recorder = Recorder(prepare.shard, stage_ends=stage_ends(prepare.plan.stages))
         self._say(Ready(shard=prepare.shard))
         await self._go.wait()
         with GarbagePolicy(recorder.gc_pause) as garbage:

@@ -20,7 +20,8 @@ from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.context import Clock, Context, Throttle
 from loadsim.charge_point.settings import Backoff, ChargePointSettings
 from loadsim.charge_point.tags import DrawnTag, TagClassPool, TagPool
-from loadsim.link.transport import ConnectFailed, ConnectionLost, ConnectRequest, MemoryTransport, memory_pair
+from loadsim.link.memory import MemoryTransport, memory_pair
+from loadsim.link.transport import ConnectFailed, ConnectionLost, ConnectRequest
 from loadsim.metrics.calls import CallNumbers
 from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.recorder import Recorder

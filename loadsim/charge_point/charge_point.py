@@ -20,7 +20,7 @@ from loadsim.charge_point.reconnect import wait_before_try
 from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.charge_point.tags import TagPool
 from loadsim.link.link import Link
-from loadsim.link.transport import ConnectFailed
+from loadsim.link.transport import ConnectFailed, Slowness
 from loadsim.ocpp.frame import Call
 from loadsim.ocpp.rpc import AskedBadly, Rpc, Stray
 
@@ -57,6 +57,7 @@ class ChargePoint(Caller):
         "password",
         "ping_interval",
         "pinging",
+        "slowness",
         "tags",
     )
 
@@ -99,6 +100,8 @@ class ChargePoint(Caller):
         self.ping_interval = settings.ping
         """Seconds between WebSocket pings; None: none are sent."""
         self.pinging: trio.CancelScope | None = None
+        self.slowness: Slowness | None = None
+        """How slow its way to the CSMS is; a connection that it makes meanwhile is so from the start."""
         self.tags = tags
         self.connections = 0
         self._csms_time: tuple[str, float] | None = None

@@ -94,7 +94,11 @@ class Link:
         message_id = self._rpc.open_call()
         with trio.CancelScope(deadline=trio.current_time() + timeout, shield=True) as scope:
             waiting = self._open = _OpenCall(scope)
+            begun = False
             try:
+                if self._transport.held:
+                    await self._transport.released()
+                begun = True
                 await self.send(self._encode_call(message_id, action, payload))
                 waiting.sent = True
                 if waiting.answer is None:
@@ -106,7 +110,7 @@ class Link:
                 self._open = None
                 if waiting.answer is None:
                     self._rpc.give_up()  # before anything waits: the reader must not take an answer to it any more
-        if not waiting.sent:  # part of the text may be out: nothing can follow it
+        if begun and not waiting.sent:  # part of the text may be out: nothing can follow it
             self.lost = self.lost or ConnectionLost(reason="a message could not be sent to its end")
             await self._transport.abort()
         return self._outcome(waiting, timeout, message_id)
@@ -134,6 +138,17 @@ class Link:
         await self._transport.send(text)
         self._counters["messages.sent"] += 1
         self._counters["bytes.sent"] += _size(text)
+
+    async def send_raw(self, message: str | bytes, *, frames: int = 1) -> None:
+        """Send anything, right or wrong, in so many WebSocket frames.
+
+        Raises:
+            ConnectionLost: the connection has ended.
+        """
+        self.last_traffic = trio.current_time()
+        await self._transport.send_raw(message, frames=frames)
+        self._counters["messages.sent"] += 1
+        self._counters["bytes.sent"] += _size(message)
 
     async def read(
         self, asked: Callable[[Call | AskedBadly], None], stray: Callable[[Stray, str | bytes], None]
@@ -179,4 +194,4 @@ def _size(message: str | bytes) -> int:
     """Return the payload bytes of a message."""
     if isinstance(message, bytes) or message.isascii():
         return len(message)
-    return len(message.encode())
+    return len(message.encode(errors="surrogatepass"))

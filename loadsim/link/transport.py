@@ -1,4 +1,4 @@
-"""What a link needs of a connection, and a pair in memory that is one (for tests and rehearsals).
+"""What a link needs of a connection.
 
 ConnectFailed   no connection came about; counted by outcome
 ConnectionLost  an open connection ended; counted by close code
@@ -6,7 +6,6 @@ ConnectionLost  an open connection ended; counted by close code
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -45,8 +44,12 @@ class Transport(Protocol):
     connect_seconds: float
     handshake_seconds: float
 
+    @property
+    def held(self) -> bool:
+        """Whether `hold` was called, and `release` not yet."""
+
     async def send(self, text: str) -> None:
-        """Send one text message.
+        """Send one text message; cancelled while the transport is held, nothing of it is sent.
 
         Raises:
             ConnectionLost: the connection has ended.
@@ -78,16 +81,30 @@ class Transport(Protocol):
         """Drop the connection with a TCP reset (RFC 9293, section 3.5.2); never raises, never waits."""
 
     def hold(self) -> None:
-        """From now on read and write nothing, and keep the socket: a half-open connection."""
+        """From now on read and write nothing, and keep the socket: a half-open connection.
+
+        A send waits, pings get no pong, and that the other side hangs up is not seen. `aclose` ends the connection
+        without a closing handshake.
+        """
 
     def release(self) -> None:
-        """Go on where `hold` stopped."""
+        """Go on where `hold` stopped: what came meanwhile is read, what waits is sent."""
+
+    async def released(self) -> None:
+        """Wait until the transport is not held, or has ended; the next send does not wait for it."""
 
     def slow_down(self, slowness: Slowness | None) -> None:
-        """Delay what goes out and what comes in from now on, in order; None ends it for what follows."""
+        """Delay what goes out and what comes in from now on, in order; None ends it for what follows.
+
+        A send does not wait for the latency, and for the bandwidth only when much is under way already. What is
+        under way when the connection ends is lost.
+        """
 
     async def send_raw(self, message: str | bytes, *, frames: int = 1) -> None:
         """Send any message, right or wrong, in so many WebSocket frames (RFC 6455, section 5.4).
+
+        A character of several bytes, where there is one, is cut in two. A message that is cancelled halfway ends
+        the connection.
 
         Raises:
             ConnectionLost: the connection has ended.
@@ -138,50 +155,6 @@ class ConnectRequest(Protocol):
     def subprotocol(self) -> str:
         """What to offer: a name; "optional": offer it, go on without; "none": offer nothing."""
 
-
-class MemoryTransport:
-    """One end of a pair of transports in memory; what is sent at one end is received at the other."""
-
-    connect_seconds = 0.0
-    handshake_seconds = 0.0
-
-    def __init__(
-        self, outgoing: trio.MemorySendChannel[str | bytes], incoming: trio.MemoryReceiveChannel[str | bytes]
-    ) -> None:
-        self._outgoing = outgoing
-        self._incoming = incoming
-        self.close_code = ABNORMAL_CLOSURE
-
-    async def send(self, text: str | bytes) -> None:
-        """See Transport.send; a test may send bytes."""
-        try:
-            await self._outgoing.send(text)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise ConnectionLost(self.close_code) from error
-
-    async def receive(self) -> str | bytes:
-        """See Transport.receive."""
-        try:
-            return await self._incoming.receive()
-        except (trio.EndOfChannel, trio.ClosedResourceError) as error:
-            raise ConnectionLost(self.close_code) from error
-
-    async def ping(self) -> None:
-        """See Transport.ping."""
-        await trio.lowlevel.checkpoint()
-
-    async def aclose(self) -> None:
-        """See Transport.aclose."""
-        await self.abort()
-
-    async def abort(self) -> None:
-        """See Transport.abort."""
-        self._outgoing.close()
-        self._incoming.close()
-
-
-def memory_pair() -> tuple[MemoryTransport, MemoryTransport]:
-    """Return the two ends of a connection in memory; sending never waits."""
-    there_send, there_receive = trio.open_memory_channel[str | bytes](math.inf)
-    back_send, back_receive = trio.open_memory_channel[str | bytes](math.inf)
-    return MemoryTransport(there_send, back_receive), MemoryTransport(back_send, there_receive)
+    @property
+    def slowness(self) -> Slowness | None:
+        """How slow the way to the CSMS is from the first packet on, as after `Transport.slow_down`."""

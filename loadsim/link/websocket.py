@@ -16,10 +16,13 @@ import trio
 import trio_websocket
 
 from loadsim.link.eager_stream import EagerStream
-from loadsim.link.transport import ABNORMAL_CLOSURE, ConnectFailed, ConnectionLost, ConnectRequest
+from loadsim.link.frames import client_frames
+from loadsim.link.transport import ABNORMAL_CLOSURE, ConnectFailed, ConnectionLost, ConnectRequest, Slowness
 
 _MAX_MESSAGE: Final = 1 << 20
 _CLOSE_TIMEOUT: Final = 2.0
+_MOST_CLOSE_TIMEOUT: Final = 10.0
+"""Seconds: over a slow link the closing handshake takes longer."""
 _RESOLVE_AGAIN_AFTER: Final = 30.0
 # Linux: let connect() choose the port, so that one port can serve several destinations.
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
@@ -56,22 +59,27 @@ class Endpoint:
 class WebSocketTransport:
     """An open WebSocket of trio-websocket."""
 
-    __slots__ = ("_connection", "_stream", "connect_seconds", "handshake_seconds")
+    __slots__ = ("_connection", "_nursery", "_stream", "connect_seconds", "handshake_seconds", "held")
 
     def __init__(
         self,
         connection: trio_websocket.WebSocketConnection,
-        stream: trio.abc.Stream,
+        stream: EagerStream | trio.SSLStream[EagerStream],
+        nursery: trio.Nursery,
         connect_seconds: float,
         handshake_seconds: float,
     ) -> None:
         self._connection = connection
         self._stream = stream
+        self._nursery = nursery
         self.connect_seconds = connect_seconds
         self.handshake_seconds = handshake_seconds
+        self.held = False
 
     async def send(self, text: str) -> None:
         """See Transport.send."""
+        if self.held:
+            await self.released()
         try:
             await self._connection.send_message(text)
         except Exception as error:
@@ -86,6 +94,8 @@ class WebSocketTransport:
 
     async def ping(self) -> None:
         """See Transport.ping."""
+        if self.held:
+            await self.released()
         try:
             await self._connection.ping()
         except Exception as error:
@@ -93,10 +103,11 @@ class WebSocketTransport:
 
     async def aclose(self) -> None:
         """See Transport.aclose."""
-        with trio.move_on_after(_CLOSE_TIMEOUT) as scope:
-            scope.shield = True
-            with contextlib.suppress(Exception):  # whatever it was, the connection is over
-                await self._connection.aclose(1000)
+        if not self.held:
+            with trio.move_on_after(min(_CLOSE_TIMEOUT + self._tcp.round_trip(), _MOST_CLOSE_TIMEOUT)) as scope:
+                scope.shield = True
+                with contextlib.suppress(Exception):  # whatever it was, the connection is over
+                    await self._connection.aclose(1000)
         await self.abort()
 
     async def abort(self) -> None:
@@ -107,6 +118,53 @@ class WebSocketTransport:
         # collector would find; and that hardly looks (docs/design/0005-garbage.md).
         with contextlib.suppress(AttributeError, ValueError):
             cast("Any", self._connection)._wsproto.connection._proto._parse_more.close()  # noqa: SLF001
+
+    async def reset(self) -> None:
+        """See Transport.reset."""
+        self._tcp.reset_on_close()
+        await self.abort()
+
+    def hold(self) -> None:
+        """See Transport.hold."""
+        self.held = True
+        self._tcp.hold()
+
+    def release(self) -> None:
+        """See Transport.release."""
+        self.held = False
+        self._tcp.release()
+
+    async def released(self) -> None:
+        """See Transport.released."""
+        await self._tcp.released()
+
+    def slow_down(self, slowness: Slowness | None) -> None:
+        """See Transport.slow_down."""
+        self._tcp.slow_down(slowness, self._nursery)
+
+    async def send_raw(self, message: str | bytes, *, frames: int = 1) -> None:
+        """See Transport.send_raw."""
+        if self.held:
+            await self.released()
+        if self._connection.closed is not None:
+            raise ConnectionLost(self._connection.closed.code, self._connection.closed.reason or "")
+        begun = False
+        try:
+            async with cast("Any", self._connection)._stream_lock:  # noqa: SLF001 - nothing may go in between
+                for piece in client_frames(message, frames):
+                    begun = True
+                    await self._stream.send_all(piece)
+                    await trio.lowlevel.checkpoint()  # a huge message must not keep the others waiting
+                begun = False
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise self._lost(error) from error
+        finally:
+            if begun:
+                await self.abort()
+
+    @property
+    def _tcp(self) -> EagerStream:
+        return self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream
 
     def _lost(self, error: Exception) -> ConnectionLost:
         closed = self._connection.closed
@@ -169,7 +227,7 @@ class WebSocketConnector:
         """See Connector.connect."""
         begin = trio.current_time()
         with trio.move_on_after(self._endpoint.timeout):
-            stream = await self._open_stream(request.number)
+            stream = await self._open_stream(nursery, request)
             connected = trio.current_time()
             try:
                 connection = await self._upgrade(nursery, stream, request)
@@ -177,7 +235,7 @@ class WebSocketConnector:
                 await trio.aclose_forcefully(stream)
                 raise
             opened = trio.current_time()
-            return WebSocketTransport(connection, stream, connected - begin, opened - connected)
+            return WebSocketTransport(connection, stream, nursery, connected - begin, opened - connected)
         raise ConnectFailed("timeout", f"no connection within {self._endpoint.timeout:g} s")
 
     def security_profile(self, request: ConnectRequest) -> int:
@@ -186,11 +244,14 @@ class WebSocketConnector:
             return 0
         return 1 if self._ssl is None else 2
 
-    async def _open_stream(self, number: int) -> EagerStream | trio.SSLStream[EagerStream]:
+    async def _open_stream(
+        self, nursery: trio.Nursery, request: ConnectRequest
+    ) -> EagerStream | trio.SSLStream[EagerStream]:
         failure: OSError | None = None
         for family, address in await self._resolve():
             try:
-                stream = EagerStream(await self._open_socket(family, address, number))
+                stream = EagerStream(await self._open_socket(family, address, request))
+                stream.slow_down(request.slowness, nursery)
                 break
             except OSError as error:
                 failure = error
@@ -224,7 +285,7 @@ class WebSocketConnector:
                 self._resolved_at = now
             return self._addresses
 
-    async def _open_socket(self, family: int, address: Any, number: int) -> socket.socket:
+    async def _open_socket(self, family: int, address: Any, request: ConnectRequest) -> socket.socket:
         connecting = socket.socket(family, socket.SOCK_STREAM)
         opened = trio.socket.from_stdlib_socket(connecting)
         try:
@@ -232,8 +293,13 @@ class WebSocketConnector:
             if sources:
                 with contextlib.suppress(OSError):  # no such option outside Linux: bind picks the port itself
                     opened.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
-                await opened.bind((sources[number % len(sources)], 0))
-            await opened.connect(address)
+                await opened.bind((sources[request.number % len(sources)], 0))
+            if request.slowness is None:
+                await opened.connect(address)
+            else:  # there and back: SYN, and SYN-ACK
+                await trio.sleep(request.slowness.latency())
+                await opened.connect(address)
+                await trio.sleep(request.slowness.latency())
         except BaseException:
             opened.close()
             raise
@@ -261,7 +327,7 @@ class WebSocketConnector:
         if connecting.cancelled_caught:
             raise ConnectFailed(*quiet.refusal)
         if request.subprotocol == SUBPROTOCOL and connection.subprotocol != SUBPROTOCOL:
-            await WebSocketTransport(connection, stream, 0.0, 0.0).aclose()  # OCPP-J 1.6, section 3.1.2
+            await WebSocketTransport(connection, stream, nursery, 0.0, 0.0).aclose()  # OCPP-J 1.6, section 3.1.2
             raise ConnectFailed("subprotocol", f"offered {SUBPROTOCOL}, the CSMS agreed to {connection.subprotocol}")
         return connection
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 import trio
 
-from loadsim.link.transport import ConnectFailed
+from loadsim.link.transport import ConnectFailed, Slowness
 from loadsim.link.websocket import Endpoint, WebSocketConnector
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -26,6 +26,7 @@ class Request:
     number: int = 0
     password: str | bytes | None = None
     subprotocol: str = "ocpp1.6"
+    slowness: Slowness | None = None
 
 
 @dataclass

@@ -13,7 +13,8 @@ import trio
 from trio.testing import MockClock
 
 from loadsim.link.link import CallFailed, Link
-from loadsim.link.transport import ConnectionLost, MemoryTransport, memory_pair
+from loadsim.link.memory import MemoryTransport, memory_pair
+from loadsim.link.transport import ConnectionLost
 from loadsim.ocpp.frame import Call
 from loadsim.ocpp.rpc import AskedBadly, Rpc, Stray
 from tests.support import BlockingTransport

@@ -19,7 +19,8 @@ from loadsim.charge_point.context import Clock
 from loadsim.csms import conversation
 from loadsim.csms.calling import Answered, Callee, Calls, LineLost, Outcome
 from loadsim.csms.drive import HEARD, Drive
-from loadsim.link.transport import ConnectFailed, ConnectionLost, ConnectRequest, MemoryTransport, memory_pair
+from loadsim.link.memory import MemoryTransport, memory_pair
+from loadsim.link.transport import ConnectFailed, ConnectionLost, ConnectRequest
 from loadsim.ocpp.frame import Call, CallError, CallResult
 from loadsim.scenario.plan import Plan
 from loadsim.v16.central import Central, ChargePointSession

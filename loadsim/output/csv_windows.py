@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import IO, Any, Final
+from typing import Final
 
 from loadsim.metrics.calls import CallNumbers
 from loadsim.metrics.catalogue import COUNTS
 from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.snapshot import Snapshot
+from loadsim.output.csv_file import Row, seconds_cell, time_cell
 from loadsim.output.summary_sessions import COMMAND_COUNTS, SESSION_OUTCOMES, SESSION_SOURCES
 
 WINDOW: Final = 5.0
 """Seconds of a row."""
 
+CHARGING: Final = "transactions.running"
 _COMMAND: Final = "commands."
 _REMOTE_START: Final = "remote_start"
 _PERCENTILES: Final = (50, 95, 99, 99.9)
@@ -71,8 +70,6 @@ GENERATOR_COLUMNS: Final = (
     "gc_pause_max_s",
 )
 
-Row = list[Any]
-
 
 class Window:
     """What fell into one window: calls by stage (in which they fell due) and action, sessions, and each worker."""
@@ -84,13 +81,8 @@ class Window:
         self._sessions: Counter[str] = Counter()
         self._remote_start = Histogram()
         self._workers: dict[int, _WorkerWindow] = {}
-        self.charging: dict[int, int] = {}
-        """Transactions that run at its end, by worker that has reported."""
-
-    @property
-    def end(self) -> float:
-        """Its end, in seconds of the run."""
-        return (self._index + 1) * WINDOW
+        self.gauges: dict[int, dict[str, int]] = {}
+        """How the charge points stood at its end, by worker that has reported."""
 
     def take(self, snapshot: Snapshot) -> None:
         """Take in an interval."""
@@ -107,7 +99,7 @@ class Window:
             self._sessions[name] += snapshot.counters.get(name, 0)
         if _REMOTE_START in snapshot.times:
             self._remote_start.add_sparse(snapshot.times[_REMOTE_START])
-        self.charging[snapshot.shard] = snapshot.gauges.get("transactions.running", 0)
+        self.gauges[snapshot.shard] = {CHARGING: snapshot.gauges.get(CHARGING, 0)}
         self._workers.setdefault(snapshot.shard, _WorkerWindow()).take(snapshot)
 
     def call_rows(self, stages: Sequence[str]) -> Iterator[Row]:
@@ -116,8 +108,9 @@ class Window:
             counts = (getattr(numbers, name) for name in COUNTS)
             yield [*self._time, stages[stage], action, *counts, *_times(numbers.response), *_times(numbers.service)]
 
-    def session_rows(self, charging: int) -> Iterator[Row]:
-        """Yield the row of sessions.csv, if there is anything to tell; *charging* is at its end, of all workers."""
+    def session_rows(self, gauges: Counter[str]) -> Iterator[Row]:
+        """Yield the row of sessions.csv, if there is anything to tell; *gauges* are at its end, of all workers."""
+        charging = gauges[CHARGING]
         if charging or self._remote_start.n or any(self._sessions.values()):
             counts = (self._sessions[name] for name in _SESSION_COUNTERS)
             yield [*self._time, charging, *counts, *_times(self._remote_start)]
@@ -135,7 +128,7 @@ class Window:
 
     @property
     def _time(self) -> tuple[str, str]:
-        return f"{self._index * WINDOW:g}", f"{self.end:g}"
+        return time_cell(self._index * WINDOW), time_cell((self._index + 1) * WINDOW)
 
     def _command(self, action: str) -> _CommandWindow:
         return self._commands.setdefault(action, _CommandWindow())
@@ -177,45 +170,17 @@ class _WorkerWindow:
         return [
             *(self._gauges.get(f"charge_points.{name}", 0) for name in ("online", "booting", "backing_off")),
             *self._counters.values(),
-            _seconds(self._cpu_seconds / self._cpu_window if self._cpu_window else None),
+            seconds_cell(self._cpu_seconds / self._cpu_window if self._cpu_window else None),
             self._rss,
             self._descriptors,
-            _seconds(self._lateness.percentile(99)),
-            _seconds(self._lateness.max if self._lateness.n else None),
-            _seconds(self._gc_pause_max),
+            seconds_cell(self._lateness.percentile(99)),
+            seconds_cell(self._lateness.max if self._lateness.n else None),
+            seconds_cell(self._gc_pause_max),
         ]
 
 
-class CsvFile:
-    """A CSV file to which whole rows are appended, each batch with one write."""
-
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self._file: IO[str] = path.open("w", encoding="utf-8", newline="")
-        self.write([columns])
-
-    def write(self, rows: Any) -> None:
-        """Append *rows*, each a sequence of cells.
-
-        Raises:
-            OSError: they cannot be written.
-        """
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        self._file.write(text.getvalue())
-        self._file.flush()
-
-    def close(self) -> None:
-        """Close it."""
-        self._file.close()
-
-
 def _times(histogram: Histogram) -> Iterator[str]:
-    yield _seconds(histogram.mean)
+    yield seconds_cell(histogram.mean)
     for percent in _PERCENTILES:
-        yield _seconds(histogram.percentile(percent))
-    yield _seconds(histogram.max if histogram.n else None)
-
-
-def _seconds(value: float | None) -> str:
-    """Write seconds to the microsecond; nothing at all without samples."""
-    return "" if value is None else f"{value:.6f}"
+        yield seconds_cell(histogram.percentile(percent))
+    yield seconds_cell(histogram.max if histogram.n else None)

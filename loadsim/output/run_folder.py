@@ -9,24 +9,26 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from loadsim.metrics.snapshot import Example, Snapshot
+from loadsim.output.checkpoint import Checkpoint
+from loadsim.output.csv_connections import CONNECTION_COLUMNS, SECOND, Second
+from loadsim.output.csv_faults import FAULT_COLUMNS, FaultCurves
+from loadsim.output.csv_file import CsvFile, csv_text
 from loadsim.output.csv_windows import (
     COMMAND_COLUMNS,
     GENERATOR_COLUMNS,
     SESSION_COLUMNS,
     WINDOW,
     WINDOW_COLUMNS,
-    CsvFile,
     Window,
 )
+from loadsim.output.grid import Grid, Standing
+from loadsim.output.progress import Progress
 from loadsim.scenario.plan import Plan
-
-_TICK: Final = 0.25  # a snapshot's end is a little after its tick, never as much as this
-_LATEST_WAIT: Final = 2.0
 
 
 class RunFolder:
@@ -40,18 +42,23 @@ class RunFolder:
         """
         self._plan = plan
         self.path = _make(results, f"{now:%Y%m%d-%H%M}-{plan.name}")
-        self._windows: dict[int, Window] = {}
-        self._written = -1
+        self._windows = Grid(WINDOW, Window)
+        self._seconds = Grid(SECOND, Second)
+        self._curves = FaultCurves(fault.name for fault in plan.faults)
         self._reached: dict[int, float] = dict.fromkeys(range(workers), 0.0)
-        self._charging: dict[int, int] = {}
+        # A worker that said nothing in a window still has the cars, and the connections, that it had.
+        self._at_window, self._at_second = Standing(), Standing()
         self._lost: set[int] = set()
         self._calls_file = CsvFile(self.path / "windows.csv", WINDOW_COLUMNS)
         self._sessions_file = CsvFile(self.path / "sessions.csv", SESSION_COLUMNS)
         self._commands_file = CsvFile(self.path / "commands.csv", COMMAND_COLUMNS)
+        self._connections_file = CsvFile(self.path / "connections.csv", CONNECTION_COLUMNS)
         self._generator_file = CsvFile(self.path / "generator.csv", GENERATOR_COLUMNS)
         self._errors_file = (self.path / "errors.jsonl").open("w", encoding="utf-8", newline="\n")
         self.log = (self.path / "loadsim.log").open("ab")
         """Where the workers' stderr goes."""
+        self._checkpoint = Checkpoint(self.path)
+        self._write_faults()
         self.problem: str | None = None
         """Why something could not be written any more; the run goes on, and its numbers are shown all the same."""
         _point_to(self.path)
@@ -72,16 +79,21 @@ class RunFolder:
         self._write_json("run.json", {"schema": 1, **facts, "host": host})
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Write summary.json."""
+        """Write summary.json; what was kept for the case that the run would be killed is not needed any more."""
         with self._writing():
             self._write_json("summary.json", summary)
+            self._checkpoint.remove()
+
+    def save(self, progress: Progress) -> None:
+        """Keep the run so far, if it is time to, for the case that it is killed."""
+        with self._writing():
+            self._checkpoint.write_if_due(progress)
 
     def take(self, snapshot: Snapshot) -> None:
-        """Put an interval into its window; one that comes after its window was written goes into the next."""
-        index = max(int((snapshot.elapsed - _TICK) // WINDOW), self._written + 1)
-        if index not in self._windows:
-            self._windows[index] = Window(index)
-        self._windows[index].take(snapshot)
+        """Put an interval into its windows; one that comes after its window was written goes into the next."""
+        self._windows.take(snapshot)
+        self._seconds.take(snapshot)
+        self._curves.take(snapshot)
         self._reached[snapshot.shard] = float("inf") if snapshot.final else snapshot.elapsed
 
     def lose(self, shard: int) -> None:
@@ -100,16 +112,17 @@ class RunFolder:
     def flush(self, elapsed: float) -> None:
         """Write the windows that are over and in which every worker has reported, or has had time to."""
         reached = min(self._reached.values(), default=elapsed)
-        for index in sorted(self._windows):
-            end = self._windows[index].end
-            if reached - _TICK < end - 2 * _TICK and elapsed < end + _LATEST_WAIT:
-                return
-            self._write_window(index)
+        for second in self._seconds.over(reached, elapsed):
+            self._write_second(second)
+        for window in self._windows.over(reached, elapsed):
+            self._write_window(window)
 
     def close(self) -> None:
         """Write what is left, and close."""
-        for index in sorted(self._windows):
-            self._write_window(index)
+        for second in self._seconds.rest():
+            self._write_second(second)
+        for window in self._windows.rest():
+            self._write_window(window)
         for csv_file in self._csv_files:
             with self._writing():
                 csv_file.close()
@@ -119,7 +132,13 @@ class RunFolder:
 
     @property
     def _csv_files(self) -> tuple[CsvFile, ...]:
-        return self._calls_file, self._sessions_file, self._commands_file, self._generator_file
+        return (
+            self._calls_file,
+            self._sessions_file,
+            self._commands_file,
+            self._connections_file,
+            self._generator_file,
+        )
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -129,22 +148,31 @@ class RunFolder:
         except OSError as error:
             self.problem = self.problem or f"{self.path}: {error}"
 
-    def _write_window(self, index: int) -> None:
-        window = self._windows.pop(index)
-        self._written = index
-        # A worker that said nothing in this window still has the cars that it had.
-        self._charging |= window.charging
-        charging = sum(running for shard, running in self._charging.items() if shard not in self._lost)
+    def _write_second(self, second: Second) -> None:
+        self._at_second.take(second.gauges)
+        with self._writing():
+            self._connections_file.write(second.rows(self._at_second.of_all_but(self._lost)))
+
+    def _write_window(self, window: Window) -> None:
+        self._at_window.take(window.gauges)
         with self._writing():
             self._calls_file.write(window.call_rows([stage.name for stage in self._plan.stages]))
-            self._sessions_file.write(window.session_rows(charging))
+            self._sessions_file.write(window.session_rows(self._at_window.of_all_but(self._lost)))
             self._commands_file.write(window.command_rows())
             self._generator_file.write(window.worker_rows())
+            if self._curves.changed:
+                self._write_faults()
+
+    def _write_faults(self) -> None:
+        self._replace("faults.csv", csv_text([FAULT_COLUMNS, *self._curves.rows()]))
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        self._replace(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def _replace(self, name: str, text: str) -> None:
         # Beside, then renamed: a reader never sees half of it.
         new = self.path / f"{name}.new"
-        new.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+        new.write_text(text, encoding="utf-8", newline="\n")
         new.replace(self.path / name)
 
 

@@ -93,7 +93,7 @@ def test_a_disk_that_is_full_ends_no_run_and_is_not_kept_quiet(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("loadsim.output.csv_windows.CsvFile.write", full)
+    monkeypatch.setattr("loadsim.output.csv_file.CsvFile.write", full)
     recorder = Recorder()
     calls(recorder, 0, 1)
     folder.take(recorder.fold(1.0, gauges={}))

@@ -2,8 +2,9 @@
 
 It reads one line of JSON, ``ServerOptions``, from stdin; writes one line, ``{"url": "ws://127.0.0.1:PORT"}``,
 when it listens; serves until stdin ends (as it does when the parent dies) or gives another line; and writes
-one line, its record. Meanwhile the byte ``b`` begins the planned calls, where they are held, and ``e`` lets no more
-of them fall due. A mistake is one line instead, ``{"error": "..."}``, and the error's exit code.
+one line, its record. Meanwhile the byte ``b`` begins the planned calls and faults, where they are held, and ``e``
+lets no more calls fall due and ends the faults. A mistake is one line instead, ``{"error": "..."}``, and the error's
+exit code.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ async def _serve(options: ServerOptions) -> None:
             # trio has no asynchronous stdin on every system; a thread that waits for it can be abandoned.
             byte = await trio.to_thread.run_sync(_read_byte, abandon_on_cancel=True)
             if byte == BEGIN_CALLS:
-                servers[0].drive.begin()
+                servers[0].begin()
             elif byte == END_CALLS:
-                servers[0].drive.rest()
+                servers[0].rest()
             else:
                 return
 

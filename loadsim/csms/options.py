@@ -10,7 +10,7 @@ from loadsim.scenario.plan import EmbeddedCsms
 
 BEGIN_CALLS: Final = b"b"
 END_CALLS: Final = b"e"
-"""What a CSMS that is a process of its own is told on stdin about its planned calls."""
+"""What a CSMS that is a process of its own is told on stdin about its planned calls and faults."""
 
 SubprotocolRule = Literal["ocpp1.6", "optional", "none"]
 
@@ -22,8 +22,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ``optional`` agrees to it where it is offered, ``none`` agrees to none. *password* is that of every charge
     point, None lets all in. *seed* is of the latencies drawn. *db* is the path of a file that keeps
     registrations and transactions from one start to the next; None keeps them in memory. *hold_calls*: the
-    planned calls begin when they are told to, and not when the CSMS listens; none falls due *calls_end* seconds
-    after that, or later.
+    planned calls and faults begin when they are told to, and not when the CSMS listens; no call falls due, and no
+    fault lasts, *calls_end* seconds after that, or later.
 
     *control* is where the HTTP endpoint listens, HOST:PORT; None is nowhere. Where that is not loopback it needs
     a *control_token*.

@@ -51,11 +51,11 @@ class EmbeddedProcess:
         return cls(process, str(answer["url"]))
 
     async def begin_calls(self) -> None:
-        """Begin the planned calls of a CSMS that holds them: their moments count from now on."""
+        """Begin the planned calls and faults of a CSMS that holds them: their moments count from now on."""
         await self._say(BEGIN_CALLS)
 
     async def end_calls(self) -> None:
-        """Let no more of the planned calls fall due."""
+        """Let no more of the planned calls fall due, and end the faults."""
         await self._say(END_CALLS)
 
     async def _say(self, byte: bytes) -> None:

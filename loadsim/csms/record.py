@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from loadsim.units import format_duration
+from loadsim.v16.central import ChargePointSession
 
 CONNECTION_EVENTS: Final = (
     "opened",
@@ -47,6 +48,21 @@ class ServerCounts:
             "closed": {str(code): count for code, count in sorted(self.closed.items())},
             "frames": {kind: self.frames[kind] for kind in FRAME_KINDS},
         }
+
+
+def charge_point(session: ChargePointSession, *, connected: bool) -> dict[str, Any]:
+    """Return what is known of a charge point: plain values by name, for JSON."""
+    return {
+        "identity": session.identity,
+        "connected": connected,
+        "accepted": session.accepted,
+        "firmware_version": session.firmware_version,
+        "statuses": {str(number): status for number, status in session.connector_status.items()},
+        "open_transactions": [
+            {"transaction_id": number, "connector_id": each.connector, "id_tag": each.id_tag}
+            for number, each in session.open_transactions.items()
+        ],
+    }
 
 
 def describe(record: Mapping[str, Any]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import random
 from collections.abc import Iterator, Mapping
@@ -15,11 +14,13 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketReque
 
 from loadsim.csms import conversation, handshake
 from loadsim.csms.calling import CALL_TIMEOUT, Callee, Calls, LineLost, Outcome
+from loadsim.csms.door import Door
 from loadsim.csms.drive import HEARD, Drive
+from loadsim.csms.faults import Faults
 from loadsim.csms.options import ServerOptions
-from loadsim.csms.record import ServerCounts
+from loadsim.csms.record import ServerCounts, charge_point
 from loadsim.csms.signing import Signer
-from loadsim.csms.sockets import WatchedStream, listen, url_of
+from loadsim.csms.sockets import WatchedStream, listen, reset, url_of
 from loadsim.ocpp.frame import Call, CallError, CallResult
 from loadsim.v16.central import Central, ChargePointSession
 from loadsim.v16.orders import make_request
@@ -32,13 +33,11 @@ LINGER: Final = 1.0
 MAX_DELAYED: Final = 100
 """Answers of one connection that wait for their latency at a time; OCPP allows one open call."""
 
-_OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-
 
 class _Connection:
     """An open WebSocket of a charge point, and the nursery that ends with it."""
 
-    __slots__ = ("callee", "calls", "legacy", "nursery", "replaced", "session", "websocket")
+    __slots__ = ("callee", "calls", "legacy", "nursery", "replaced", "reset", "session", "websocket")
 
     def __init__(
         self, websocket: WebSocketConnection, session: ChargePointSession, nursery: trio.Nursery, calls: Calls
@@ -50,10 +49,11 @@ class _Connection:
         self.callee: Callee | None = None  # most charge points are never called
         self.legacy = False
         self.replaced = False
+        self.reset = False
 
     @property
     def gone(self) -> bool:
-        return self.replaced or self.websocket.closed is not None
+        return self.replaced or self.reset or self.websocket.closed is not None
 
     def close(self, code: int, reason: str) -> None:
         """Begin the closing handshake; the connection's own task ends with it."""
@@ -87,14 +87,16 @@ class _Connection:
 class Server:
     """A listening CSMS. ``serve`` makes one."""
 
-    def __init__(self, options: ServerOptions, central: Central, url: str) -> None:
+    def __init__(self, options: ServerOptions, central: Central, url: str, door: Door) -> None:
         self.url = url
         self.control_url: str | None = None
         self._options = options
+        self._door = door
         self._central = central
         self._counts = ServerCounts()
         self._open: dict[str, _Connection] = {}
         self._opening: set[trio.CancelScope] = set()
+        self._streams: set[trio.SocketStream] = set()
         self._random = random.Random(options.seed)
         self._calls = Calls()
         self._signer = Signer(options.db, call=self.call)
@@ -107,6 +109,9 @@ class Server:
             call=self.call,
             authority=self.authority,
             end=options.calls_end,
+        )
+        self._faults = Faults(
+            options.behaviour.faults, seed=options.seed, end=options.calls_end, host=self, door=door
         )
 
     @property
@@ -122,22 +127,13 @@ class Server:
             **self._calls.record(),
             **self._signer.record(),
             **self.drive.record(),
+            **self._faults.record(),
         }
 
     def charge_points(self) -> Iterator[dict[str, Any]]:
         """Yield what is known of each charge point, connected or not: plain values by name, for JSON."""
         for session in self._central.charge_points:
-            yield {
-                "identity": session.identity,
-                "connected": session.identity in self._open,
-                "accepted": session.accepted,
-                "firmware_version": session.firmware_version,
-                "statuses": {str(number): status for number, status in session.connector_status.items()},
-                "open_transactions": [
-                    {"transaction_id": number, "connector_id": each.connector, "id_tag": each.id_tag}
-                    for number, each in session.open_transactions.items()
-                ],
-            }
+            yield charge_point(session, connected=session.identity in self._open)
 
     def authority(self) -> str:
         """Return the certificate of its own authority in PEM, which is made at the first need.
@@ -159,6 +155,7 @@ class Server:
             InvalidPayload: no central system sends *action*, or its schema refuses *payload*.
         """
         request = make_request(action, payload)
+        await self._faults.gate.passed(count=False)  # its time-out begins when it can be sent
         connection = self._open.get(identity)
         if connection is None or connection.gone:
             return self._calls.not_connected(request)
@@ -166,22 +163,50 @@ class Server:
             connection.callee = self._calls.callee(identity, connection, legacy=connection.legacy)
         return await connection.callee.call(request, timeout=timeout)
 
-    async def sign(self) -> None:
-        """Send out the certificates that charge points asked for, until cancelled."""
-        await self._signer.run()
+    def begin(self) -> None:
+        """Begin the planned calls and faults."""
+        self.drive.begin()
+        self._faults.begin()
 
-    async def accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
-        """Serve what connects to *listener* in *connections*, until cancelled."""
-        while True:
-            try:
-                stream = await listener.accept()
-            except OSError as error:
-                if error.errno not in _OUT_OF_RESOURCES:
-                    raise
-                self._counts.connections["accepts_failed"] += 1
-                await trio.sleep(0.1)  # those that wait are let in when others hang up
-            else:
-                connections.start_soon(self._connection, stream)
+    def rest(self) -> None:
+        """Let no more planned calls fall due, and end the faults."""
+        self.drive.rest()
+        self._faults.rest()
+
+    async def run(self) -> None:
+        """Do what the CSMS does by itself, until cancelled: calls, faults, and certificates that were asked for."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.drive.run)
+            nursery.start_soon(self._faults.run)
+            nursery.start_soon(self._signer.run)
+
+    def reset_all(self) -> int:
+        """Reset every connection at once; return how many charge points were connected."""
+        for stream in self._streams:
+            reset(stream)
+        for opening in self._opening:
+            opening.cancel()
+        connected, self._open = self._open, {}
+        for identity, connection in connected.items():
+            connection.reset = True
+            connection.ended()
+            connection.cut()
+            self.drive.left(identity)
+        return len(connected)
+
+    def put_off(self, seconds: float) -> None:
+        """Give handshakes that are under way so much more time."""
+        for opening in self._opening:
+            opening.deadline += seconds
+
+    async def accept(self, connections: trio.Nursery) -> None:
+        """Serve what comes through the door in *connections*, until cancelled."""
+
+        def take(stream: trio.SocketStream) -> None:
+            self._streams.add(stream)
+            connections.start_soon(self._connection, stream)
+
+        await self._door.serve(take, self._counts.connections)
 
     def close_all(self, code: int, reason: str) -> None:
         """Begin to close every open connection, and give up on those that are not yet open."""
@@ -198,6 +223,8 @@ class Server:
             # Whatever a peer makes the WebSocket library raise (in a task of the library's own) is that
             # connection's end and nobody else's.
             self._counts.connections["broken"] += 1
+        finally:
+            self._streams.discard(stream)
 
     async def _converse(self, stream: trio.SocketStream) -> None:
         end = -math.inf  # what is cut ends at once
@@ -220,7 +247,7 @@ class Server:
         with trio.move_on_after(HANDSHAKE_TIMEOUT) as opening:
             self._opening.add(opening)
             try:
-                watched = WatchedStream(stream, opening.cancel)
+                watched = WatchedStream(stream, opening.cancel, self._faults.gate)
                 request = await wrap_server_stream(nursery, watched, max_message_size=MAX_MESSAGE_SIZE)
             finally:
                 self._opening.discard(opening)
@@ -229,7 +256,11 @@ class Server:
         return request
 
     async def _admit(self, request: WebSocketRequest, nursery: trio.Nursery) -> None:
-        verdict = handshake.judge(request.path, request.headers, request.proposed_subprotocols, self._options)
+        verdict: handshake.Admitted | handshake.Refused
+        if (status := self._faults.refusal()) is not None:
+            verdict = handshake.Refused(status, "not now")
+        else:
+            verdict = handshake.judge(request.path, request.headers, request.proposed_subprotocols, self._options)
         if isinstance(verdict, handshake.Refused):
             self._counts.connections[f"http_{verdict.status}"] += 1
             headers = [*verdict.headers, (b"Connection", b"close"), (b"Content-Type", b"text/plain")]
@@ -249,7 +280,7 @@ class Server:
             if self._open.get(verdict.identity) is connection:
                 del self._open[verdict.identity]
                 self.drive.left(verdict.identity)
-            if websocket.closed is not None:
+            if websocket.closed is not None and not connection.reset:
                 self._counts.closed[int(websocket.closed.code)] += 1
 
     def _enter(self, identity: str, connection: _Connection) -> None:
@@ -271,7 +302,7 @@ class Server:
         slots = trio.Semaphore(MAX_DELAYED)
         while True:
             message = await websocket.get_message()
-            if connection.replaced:
+            if connection.replaced or connection.reset:
                 return
             if isinstance(message, bytes):  # OCPP-J is text
                 frames["binary"] += 1
@@ -280,11 +311,11 @@ class Server:
             request = conversation.read(message, frames, connection)
             if request is None:
                 continue
-            if high == 0:
+            delay = (self._random.uniform(low, high) if high else 0.0) + self._faults.delay()
+            if not delay:
                 await self._answer(connection, request)
                 continue
             await slots.acquire()
-            delay = self._random.uniform(low, high)
             connection.nursery.start_soon(self._answer_later, connection, request, delay, slots)
 
     async def _answer_later(
@@ -293,6 +324,7 @@ class Server:
         due = False
         try:
             await trio.sleep(delay)
+            await self._faults.gate.passed()
             due = not connection.gone
         finally:
             if not due and isinstance(request, Call):
@@ -330,25 +362,23 @@ async def serve(
         UsageError: it cannot listen there.
     """
     listeners = await listen(options.host, options.port)
+    door = Door(listeners)
     try:
-        server = Server(options, central, url_of(listeners[0]))
+        server = Server(options, central, url_of(listeners[0]), door)
         stopping = trio.Event()
         async with trio.open_nursery() as nursery:
             connections = await nursery.start(_hold, server, stopping)
             try:
                 async with trio.open_nursery() as accepting:
-                    for listener in listeners:
-                        accepting.start_soon(server.accept, listener, connections)
-                    accepting.start_soon(server.drive.run)
-                    accepting.start_soon(server.sign)
+                    accepting.start_soon(server.accept, connections)
+                    accepting.start_soon(server.run)
                     if not options.hold_calls:
-                        server.drive.begin()
+                        server.begin()
                     task_status.started(server)
             finally:
                 stopping.set()
     finally:
-        for listener in listeners:
-            listener.socket.close()
+        door.close()
 
 
 async def _hold(server: Server, stopping: trio.Event, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import sys
 from collections.abc import Callable
 from typing import Final
 
 import trio
 
+from loadsim.csms.gate import Gate
 from loadsim.errors import UsageError
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted; the system cuts it to its own limit."""
 MAX_PORT: Final = 65535
 
+_NO_LINGER: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+"""Of SO_LINGER: to close is to reset."""
+
 
 class WatchedStream(trio.abc.Stream):
-    """A stream that tells when it ends: the library waits for a request even when none can come any more."""
+    """A stream that tells when it ends: the library waits for a request even when none can come any more.
 
-    def __init__(self, stream: trio.SocketStream, ended: Callable[[], None]) -> None:
+    What is read and written passes *gate*; what was read while it is shut is seen afterwards.
+    """
+
+    def __init__(self, stream: trio.SocketStream, ended: Callable[[], None], gate: Gate) -> None:
         self._stream = stream
         self._ended = ended
+        self._gate = gate
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Receive as the stream does."""
@@ -28,12 +39,16 @@ class WatchedStream(trio.abc.Stream):
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._ended()
             raise
+        if self._gate.shut:
+            await self._gate.passed(count=bool(data))
         if not data:
             self._ended()
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send as the stream does."""
+        if self._gate.shut:
+            await self._gate.passed()
         await self._stream.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -44,6 +59,13 @@ class WatchedStream(trio.abc.Stream):
         """Close the stream."""
         self._ended()
         await self._stream.aclose()
+
+
+def reset(stream: trio.SocketStream) -> None:
+    """Close *stream* with a TCP reset (RFC 9293, section 3.5.2), at once and without waiting."""
+    if stream.socket.fileno() != -1:
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        stream.socket.close()
 
 
 async def listen(host: str, port: int) -> list[trio.SocketListener]:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from loadsim.cli import app
 from loadsim.csms.options import BEGIN_CALLS, END_CALLS, ServerOptions
 from loadsim.errors import ScenarioError, UsageError
-from loadsim.scenario.plan import EmbeddedCsms, PlannedCall
+from loadsim.scenario.plan import EmbeddedCsms, FaultPlan, PlannedCall
 from tests.csms.test_process import DEADLINE, ROOT, ended, line, pipe, process, read
 
 pytestmark = pytest.mark.network
@@ -54,6 +54,38 @@ def test_calls_that_are_not_held_begin_at_once() -> None:
 def test_nothing_falls_due_any_more_once_it_is_told_so_or_the_run_is_over() -> None:
     assert due_after(0.5, BEGIN_CALLS, later=END_CALLS) <= 12
     assert due_after(0.5, BEGIN_CALLS, end=0.35) in (3, 4)
+
+
+@pytest.mark.parametrize("how", ["stall", "restart", "refuse", "delay"])
+def test_faults_begin_when_they_are_told_to_and_none_holds_up_the_end(how: Any) -> None:
+    plan = FaultPlan(name="it", do="csms", how=how, at=0.2, duration=3600.0, latency=(60.0, 60.0))
+    with process(line(ServerOptions(behaviour=EmbeddedCsms(faults=(plan,)), hold_calls=True))) as running:
+        assert "url" in read(running)
+        pipe(running.stdin).write(BEGIN_CALLS)
+        pipe(running.stdin).flush()
+        time.sleep(1.2)
+        began = time.monotonic()
+        record = ended(running)["faults"]["it"]
+        took = time.monotonic() - began
+
+    assert 0.2 <= record["begun_s"] < 0.7
+    assert 0.5 < record["seconds"] < 3.0
+    assert took < 5.0
+
+
+def test_the_end_of_the_calls_is_that_of_a_fault() -> None:
+    plan = FaultPlan(name="it", do="csms", how="stall", at=0.0, duration=3600.0)
+    with process(line(ServerOptions(behaviour=EmbeddedCsms(faults=(plan,)), hold_calls=True))) as running:
+        assert "url" in read(running)
+        for word in (BEGIN_CALLS, END_CALLS):
+            pipe(running.stdin).write(word)
+            pipe(running.stdin).flush()
+            time.sleep(0.5)
+        time.sleep(1.0)
+        record = ended(running)["faults"]["it"]
+
+    assert record["begun_s"] < 0.3
+    assert 0.3 < record["seconds"] < 1.2
 
 
 def test_a_plan_that_cannot_be_carried_out_is_one_line_and_an_exit_code() -> None:

@@ -13,6 +13,7 @@ import trio
 from trio_websocket import ConnectionClosed
 
 from loadsim.csms import server as server_module
+from loadsim.csms.door import Door
 from loadsim.csms.options import ServerOptions
 from loadsim.csms.server import Server, serve
 from loadsim.errors import UsageError
@@ -228,6 +229,7 @@ class Exhausted:
 
     def __init__(self) -> None:
         self.tried = 0
+        self.socket = trio.socket.socket()
 
     async def accept(self) -> trio.SocketStream:
         self.tried += 1
@@ -238,10 +240,12 @@ class Exhausted:
 
 async def test_a_lack_of_descriptors_is_counted_and_survived() -> None:
     listener = Exhausted()
-    server = Server(ServerOptions(), Central(EmbeddedCsms()), "ws://none")
+    door = Door(cast("list[trio.SocketListener]", [listener]))
+    server = Server(ServerOptions(), Central(EmbeddedCsms()), "ws://none", door)
     with trio.move_on_after(0.5):
         async with trio.open_nursery() as nursery:
-            await server.accept(cast("trio.SocketListener", listener), nursery)
+            await server.accept(nursery)
+    door.close()
 
     assert listener.tried == 3
     assert server.record()["connections"]["accepts_failed"] == 2

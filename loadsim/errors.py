@@ -29,6 +29,7 @@ class UsageError(LoadsimError):
 class Mistake:
     """One mistake in a scenario file; line and column count from 1, 0 where the place is unknown.
 
+    With *warning* it is none that the run must not begin with: it is told, and no more.
     *source* is the line, or as much of it as is shown; the mistake is at its character number *caret*, from 1, where
     that is another one than the column.
     """
@@ -39,10 +40,11 @@ class Mistake:
     message: str
     source: str = ""
     caret: int = 0
+    warning: bool = False
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        text = f"{place}: error: {self.message}"
+        text = f"{place}: {'warning' if self.warning else 'error'}: {self.message}"
         if self.source:
             number = f"{self.line:6}"
             text += f"\n{number} | {self.source}\n{' ' * len(number)} | {' ' * ((self.caret or self.column) - 1)}^"

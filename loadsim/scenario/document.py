@@ -80,6 +80,7 @@ class Document:
         """Read *text*; *secret*: it is the value of a key whose values are not shown."""
         self.file = file
         self.mistakes: list[Mistake] = []
+        self.warnings: list[Mistake] = []
         self.root: Node | None = None
         self._lines = text.split("\n")
         self._options: list[str] = []
@@ -100,6 +101,10 @@ class Document:
     def report(self, place: Place, message: str) -> None:
         """Note a mistake at *place*."""
         self.mistakes.append(self._quoted(Mistake(self.file, *place, message)))
+
+    def warn(self, place: Place, message: str) -> None:
+        """Note a doubt at *place*: what can be run, and may not be what is wanted."""
+        self.warnings.append(self._quoted(Mistake(self.file, *place, message, warning=True)))
 
     def option(self, text: str) -> Place:
         """Return a place, beyond all lines, for what the option *text* of the command line put in."""

@@ -63,6 +63,12 @@ class Places:
         name = self.name(tuple(path) if key else followed)
         self._document.report(self.key(path) if key else place, f"{name}{message}")
 
+    def warn(self, path: Sequence[str | int], message: str, *, key: bool = False) -> None:
+        """Note a doubt at *path*, at its value or its *key*, or at the nearest that is written of it."""
+        followed, _, place = self.find(path)
+        name = self.name(tuple(path) if key else followed)
+        self._document.warn(self.key(path) if key else place, f"{name}{message}")
+
     def report_missing(self, path: KeyPath) -> None:
         """Note that the key *path* ends with is not there, at the mapping that lacks it."""
         followed, node, place = self.find(path[:-1])

@@ -10,6 +10,7 @@ from pathlib import Path
 from loadsim.errors import Mistake, ScenarioError
 from loadsim.scenario.check_sessions import ConfigurationProblem
 from loadsim.scenario.checks import Found, check
+from loadsim.scenario.cross_checks import cross_check
 from loadsim.scenario.document import Document
 from loadsim.scenario.files import read_file
 from loadsim.scenario.model import ScenarioModel
@@ -17,6 +18,7 @@ from loadsim.scenario.model_fields import described
 from loadsim.scenario.overrides import apply_overrides
 from loadsim.scenario.places import Places
 from loadsim.scenario.plan import Identity
+from loadsim.scenario.resolve import resolve
 from loadsim.scenario.shape import validate
 
 LARGEST = 256 * 1024
@@ -42,6 +44,8 @@ class Scenario:
     password: str | None = field(repr=False)
     overrides: tuple[str, ...] = ()
     """What the command line put in place of what is written, as ``key=value``, secrets as ``***``."""
+    warnings: tuple[Mistake, ...] = ()
+    """What can be run and may not be what is wanted, each with its place; as text it is a line for stderr."""
 
 
 def read_scenario(
@@ -66,10 +70,14 @@ def read_scenario(
     """
     document, text = read_document(path, environ)
     applied = apply_overrides(document, overrides, environ)
-    model, found = _understand(document, path, actions, configuration)
-    if document.mistakes or model is None:
+    found = Found()
+    places = root_of(document, _WANTED)
+    model, kept = validate(places) if places is not None else (None, [])
+    if places is not None and model is not None:
+        check(model, places, path, kept, actions, configuration, found)
+    if document.mistakes or model is None or places is None:
         raise ScenarioError(tidy(document, found.password or ""))
-    return Scenario(
+    scenario = Scenario(
         path=path,
         text=text,
         model=model,
@@ -78,6 +86,8 @@ def read_scenario(
         password=found.password,
         overrides=applied,
     )
+    cross_check(resolve(scenario, seed=0), model, places)
+    return replace(scenario, warnings=tuple(_tidied(document.file, document.warnings, found.password or "")))
 
 
 def read_document(path: Path, environ: Mapping[str, str]) -> tuple[Document, str]:
@@ -114,22 +124,12 @@ def root_of(document: Document, wanted: str) -> Places | None:
     return places
 
 
-def _understand(
-    document: Document, path: Path, actions: Collection[str], configuration: ConfigurationProblem | None
-) -> tuple[ScenarioModel | None, Found]:
-    found = Found()
-    places = root_of(document, _WANTED)
-    if places is None:
-        return None, found
-    model, kept = validate(places)
-    if model is not None:
-        check(model, places, path, kept, actions, configuration, found)
-    return model, found
-
-
 def tidy(document: Document, secret: str = "") -> list[Mistake]:
     """Return the mistakes of *document* in the order of the file, the same one once, and no *secret* in them."""
-    file, mistakes = document.file, document.mistakes
+    return _tidied(document.file, document.mistakes, secret)
+
+
+def _tidied(file: str, mistakes: Sequence[Mistake], secret: str) -> list[Mistake]:
     once: dict[Mistake, None] = {}
     for mistake in sorted(mistakes, key=lambda each: (each.file != file, each.file, each.line, each.column)):
         message = mistake.message.replace(secret, "***") if len(secret) > 3 else mistake.message

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from loadsim.metrics.calls import CallNumbers
 from loadsim.metrics.catalogue import STRAYS
-from loadsim.metrics.judge import Result, evaluate, invalid_because, verdict
+from loadsim.metrics.judge import Result, invalid_because, verdict
 from loadsim.output.progress import Progress
+from loadsim.output.summary_faults import fault_numbers, open_fault_books
 from loadsim.output.summary_numbers import call_numbers, distribution, rounded
 from loadsim.output.summary_sessions import (
     commands,
@@ -19,6 +20,7 @@ from loadsim.output.summary_sessions import (
     sessions,
     transactions,
 )
+from loadsim.output.summary_stages import stages
 from loadsim.scenario.load_profile import planned_online_in_all
 
 SCHEMA: Final = 1
@@ -42,7 +44,7 @@ def build_summary(progress: Progress, *, duration: float, csms: Mapping[str, Any
     """
     totals, counters = progress.totals, progress.totals.counters
     harm = faults(progress, csms)
-    results = [evaluate(check, totals, progress.stages, harm) for check in progress.checks]
+    results = progress.judge(harm)
     health = progress.health
     invalid = invalid_because(health, progress.checks)
     # A run that was given up before anything was measured has nothing to pass.
@@ -53,11 +55,17 @@ def build_summary(progress: Progress, *, duration: float, csms: Mapping[str, Any
         "verdict": judged,
         "invalid_because": invalid,
         "complete": not (
-            progress.lost_workers or progress.troubles or progress.interrupted_by or progress.aborted_because
+            progress.lost_workers
+            or progress.troubles
+            or progress.interrupted_by
+            or progress.aborted_because
+            or progress.aborted
         ),
         "troubles": list(progress.troubles),
         "interrupted_by": progress.interrupted_by,
         "aborted_because": progress.aborted_because,
+        "aborted_by": progress.aborted.text if progress.aborted is not None else None,
+        "preflight": list(progress.preflight),
         "exit_code": exit_code(progress, judged),
         "seed": progress.plan.seed,
         "duration_s": round(duration, 3),
@@ -72,6 +80,7 @@ def build_summary(progress: Progress, *, duration: float, csms: Mapping[str, Any
         },
         "connections": {
             "attempted": counters["connections.attempted"],
+            "retried": counters["connections.retried"],
             "opened": counters["connections.opened"],
             "closed": counters["connections.closed"],
             "lost": sum(totals.with_prefix("connections.lost.").values()),
@@ -95,7 +104,7 @@ def build_summary(progress: Progress, *, duration: float, csms: Mapping[str, Any
         "reboots": totals.with_prefix("reboots."),
         "hardware": {what: counters[f"hardware.{what}"] for what in HARDWARE},
         "transfers": {what: counters[f"transfers.{what}"] for what in ("ok", "failed")},
-        "faults": {},
+        "faults": fault_numbers(progress.plan, totals),
         "thresholds": [threshold(result) for result in results],
         "books": open_books(progress),
         "lost_workers": [f"worker {shard}: {why}" for shard, why in sorted(progress.lost_workers.items())],
@@ -141,22 +150,16 @@ def action_numbers(progress: Progress, name: str, numbers: CallNumbers) -> dict[
     return {**call_numbers(numbers), **({"classes": classes} if classes else {})}
 
 
-def stages(progress: Progress) -> dict[str, Any]:
-    """Put together the numbers of each stage: calls belong to the stage in which they fell due."""
-    result = {}
-    for index, stage in enumerate(progress.stages):
-        actions = progress.totals.group(lambda key, index=index: key.action if key.stage == index else None)  # type: ignore[misc]
-        result[stage.name] = {
-            "seconds": round(stage.seconds, 3),
-            "measure": stage.measure,
-            "actions": {name: call_numbers(numbers) for name, numbers in actions.items()},
-        }
-    return result
-
-
 def threshold(result: Result) -> dict[str, Any]:
     """Put together one threshold and what came of it."""
-    return {"check": result.check.text, "actual": rounded(result.actual), "ok": result.ok}
+    return {
+        "check": result.check.text,
+        "actual": rounded(result.actual),
+        "ok": result.ok,
+        "over_s": result.over,
+        "worst_window_s": None if result.window is None else [round(at, 3) for at in result.window],
+        "aborted_at_s": rounded(result.aborted_at),
+    }
 
 
 def open_books(progress: Progress) -> list[str]:
@@ -174,6 +177,7 @@ def open_books(progress: Progress) -> list[str]:
         f"{name}: {problem}" for name, numbers in progress.actions().items() for problem in numbers.open_books()
     ]
     problems += open_session_books(totals)
+    problems += open_fault_books(progress.plan, totals)
     refused = sum(totals.with_prefix("connections.refused.").values())
     ended = counters["connections.opened"] + refused + counters["connections.abandoned"]
     if counters["connections.attempted"] != ended:

@@ -11,10 +11,10 @@ from loadsim.charge_point.settings import Arrivals, ChargePointSettings, Session
 from loadsim.metrics.calls import CallDelta
 from loadsim.metrics.catalogue import COUNTS
 from loadsim.metrics.histogram import Histogram
+from loadsim.metrics.recorder import Recorder
 from loadsim.metrics.snapshot import Example, Health, Snapshot
-from loadsim.metrics.thresholds import parse
 from loadsim.output.progress import Progress
-from loadsim.scenario.plan import FleetPlan, Plan, Stage, Target, Threshold
+from loadsim.scenario.plan import FaultPlan, FleetPlan, Plan, Stage, Target, Threshold
 
 
 def plan(
@@ -25,6 +25,7 @@ def plan(
     authorize: float | None = None,
     session: bool = False,
     checks: tuple[str, ...] = (),
+    faults: tuple[FaultPlan, ...] = (),
 ) -> Plan:
     """Make a plan of one fleet that is online at once, unless *stages* say otherwise."""
     arrivals = None if authorize is None else Arrivals(rate=authorize)
@@ -43,6 +44,7 @@ def plan(
             ),
         ),
         stages=stages or (stage("main", 60.0, count),),
+        faults=faults,
         thresholds=tuple(Threshold(check=check) for check in checks),
     )
 
@@ -61,7 +63,7 @@ def stage(name: str, seconds: float, online: int, *, measure: bool = True, sessi
 
 def progress(the_plan: Plan | None = None, *, workers: int = 1, elapsed: float = 0.0) -> Progress:
     the_plan = the_plan or plan()
-    result = Progress(the_plan, tuple(parse(each.check) for each in the_plan.thresholds), workers=workers)
+    result = Progress(the_plan, workers=workers)
     result.elapsed = elapsed
     return result
 
@@ -117,20 +119,29 @@ def take(
     charging: int = 0,
     times: Mapping[str, Sequence[float]] | None = None,
     open_transactions: Sequence[int] = (),
+    recoveries: Mapping[str, Sequence[float]] | None = None,
+    online_seconds: Mapping[int, float] | None = None,
     lateness: Sequence[float] = (0.003,),
     health: Health | None = None,
     examples: Sequence[Example] = (),
     shard: int = 0,
     final: bool = False,
 ) -> None:
-    """Give *run* one interval of a worker, and let the run's time be that of its end."""
+    """Give *run* one interval of a worker, and let the run's time be that of its end.
+
+    *recoveries* are seconds that charge points took to come back, by fault.
+    """
+    recorder = Recorder(shard)
+    for fault, seconds in (recoveries or {}).items():
+        for each in seconds:
+            recorder.recovered(fault, each)
     run.elapsed = run.elapsed if at is None else at
     run.take(
         Snapshot(
             shard=shard,
             elapsed=run.elapsed,
             calls=deltas,
-            counters=dict(counters or {}),
+            counters={**(counters or {}), **recorder.counters},
             times={
                 name: Histogram.of(samples).sparse()
                 for name, samples in {"lateness": lateness, **(times or {})}.items()
@@ -144,6 +155,8 @@ def take(
             examples=tuple(examples),
             final=final,
             open_transactions=tuple(map(str, open_transactions)),
+            recoveries={fault: dict(times) for fault, times in recorder.recoveries.items()},
+            online_seconds=dict(online_seconds or {}),
         )
     )
 

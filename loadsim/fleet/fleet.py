@@ -6,6 +6,7 @@ import math
 import traceback
 from bisect import bisect_left
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import chain, takewhile
 from typing import Final
 
@@ -15,8 +16,10 @@ from loadsim.charge_point.arrival import Arrival, draw_arrival
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.context import Context
 from loadsim.charge_point.draws import Draws
+from loadsim.charge_point.preflight import Finding, Preflight
 from loadsim.dialects import DIALECTS
-from loadsim.fleet.members import Member, first_numbers, shard_members, tag_pool
+from loadsim.fleet.members import Member, first_numbers, is_first, shard_members, tag_pool
+from loadsim.fleet.trial import wait_for_begin
 from loadsim.scenario.load_profile import planned_online
 from loadsim.scenario.plan import FleetPlan, Plan
 from loadsim.scenario.session_arrivals import session_arrivals
@@ -81,14 +84,29 @@ class Fleet:
         """The CSMS's ids of the transactions that charge points still know; there once they are accounted for."""
         return self._context.open_transactions
 
+    @property
+    def preflight(self) -> Preflight | None:
+        """The trial of the first charge points; None once the run has begun."""
+        return self._context.preflight
+
+    def begin(self, wall: datetime) -> None:
+        """Begin the run, whose time of day is *wall* now."""
+        self._context.begin(wall)
+
     def end(self) -> None:
         """End the run now: as at its planned end, after the stops of the transactions that are open."""
         self._ended_early = True
         self._ending.set()
 
     async def run(self, *, graceful_stop: float) -> None:
-        """Follow the plan to its end; then await open calls for at most *graceful_stop* seconds, and close."""
+        """Follow the plan to its end; then await open calls for at most *graceful_stop* seconds, and close.
+
+        Where the run is still to begin (`Context.preflight`), the first charge points are tried before.
+        """
         async with trio.open_nursery() as nursery:
+            if self._context.preflight is not None and not await self._try_first(nursery, self._context.preflight):
+                nursery.cancel_scope.cancel()
+                return
             with trio.move_on_at(self._context.clock.trio_time(self._plan.duration)):
                 async with trio.open_nursery() as schedule:
                     schedule.start_soon(self._measure_lateness)
@@ -102,16 +120,39 @@ class Fleet:
             await self._drain(graceful_stop)
             nursery.cancel_scope.cancel()
 
+    async def _try_first(self, nursery: trio.Nursery, preflight: Preflight) -> bool:
+        """Have the first charge points come and boot, and wait for the run to begin; False: it is not to."""
+        first = [member for member in self._members if is_first(member)]
+        preflight.expect(member.fleet.identity(member.n).id for member in first)
+        for member in first:
+            self._start(member, nursery)
+        await wait_for_begin(preflight, self._ending, self._connected)
+        if self._context.preflight is None:
+            return True
+        self._context.ended_at = 0.0
+        self._context.recorder.counters["generator.due"] += self.started
+        await self._hang_up()
+        return False
+
+    def _connected(self) -> list[str]:
+        return [each.identity for each in self._charge_points.values() if each.link is not None]
+
+    def _start(self, member: Member, nursery: trio.Nursery) -> None:
+        self.started += 1
+        nursery.start_soon(self._simulate, member)
+
     async def _start_charge_points(self, nursery: trio.Nursery) -> None:
         context = self._context
+        tried = self.started > 0
         for member in sorted(self._members, key=lambda member: member.intervals[0][0]):
+            if tried and is_first(member):
+                continue
             due = member.intervals[0][0]
             if due > context.clock.elapsed:
                 await context.sleep_until(due)
             else:
                 context.recorder.lateness.append(context.clock.elapsed - due)
-            self.started += 1
-            nursery.start_soon(self._simulate, member)
+            self._start(member, nursery)
             if self.started % 50 == 0:
                 await trio.lowlevel.checkpoint()  # a jump of thousands must let the first ones connect
 
@@ -172,6 +213,8 @@ class Fleet:
             error = error.exceptions[0]
         what = type(error).__name__
         recorder.example(self._context.clock.elapsed, charge_point.identity, "loadsim", what, str(error))
+        if self._context.preflight is not None:
+            self._context.preflight.failed(Finding(charge_point.identity, "loadsim", what, str(error)))
 
     async def _bring_drivers(self, fleet: FleetPlan) -> None:
         """Have drivers come as the stages want it, whatever became of those before (an open load).
@@ -274,6 +317,10 @@ class Fleet:
             while context.open_calls:  # noqa: ASYNC110 - the hot path counts; it need not wake anyone
                 await trio.sleep(_DRAIN_POLL)
         context.drained_at = context.clock.elapsed
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        """Give up what is still open, and close all connections."""
         charge_points = list(self._charge_points.values())
         for charge_point in charge_points:
             charge_point.give_up()

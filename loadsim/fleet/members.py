@@ -38,6 +38,11 @@ def shard_members(plan: Plan, shard: int, workers: int) -> Iterator[Member]:
             yield Member(fleet, n, before[index] + n, intervals)
 
 
+def is_first(member: Member) -> bool:
+    """Tell whether it is the first charge point of its fleet, and is to be online from the run's beginning."""
+    return member.n == 0 and member.intervals[0][0] == 0.0
+
+
 def tag_pool(plan: Plan, shares: Mapping[str, float]) -> TagPool | None:
     """Return the tags of drivers, by the *shares* of their classes; None when there are none."""
     classes = [

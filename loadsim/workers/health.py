@@ -22,6 +22,10 @@ class HealthProbe:
         self._limit = raise_descriptor_limit()
         self.rss_empty = self._process.memory_info().rss
         self._descriptors_empty = self._descriptors()
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin the first window now."""
         self._cpu, self._at = self._cpu_seconds(), time.perf_counter()
 
     def read(self, connections: int, *, at_once: bool = False) -> Health | None:

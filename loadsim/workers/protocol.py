@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from loadsim.charge_point.preflight import Finding
 from loadsim.metrics.snapshot import Snapshot
 from loadsim.scenario.plan import Plan
 
@@ -21,6 +22,10 @@ class Prepare(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     workers: int
     run_id: str
     graceful_stop: float
+
+
+class Try(msgspec.Struct, frozen=True, tag=True):
+    """To a worker: have the first charge points connect and boot; it answers Tried."""
 
 
 class Go(msgspec.Struct, frozen=True, tag=True):
@@ -40,14 +45,22 @@ class Ready(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     problem: str = ""
 
 
+class Tried(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """From a worker: its first charge points wait for the run, or one of them has a problem."""
+
+    shard: int
+    problems: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
+
+
 class Report(msgspec.Struct, frozen=True, tag=True):
     """From a worker: an interval's numbers."""
 
     snapshot: Snapshot
 
 
-Order = Prepare | Go | End
-Word = Ready | Report
+Order = Prepare | Try | Go | End
+Word = Ready | Tried | Report
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_order = msgspec.msgpack.Decoder(Order).decode

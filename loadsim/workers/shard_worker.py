@@ -16,6 +16,7 @@ from typing import BinaryIO, Final
 import trio
 
 from loadsim.charge_point.context import Clock, Context, Throttle
+from loadsim.charge_point.preflight import Preflight
 from loadsim.fleet import Fleet
 from loadsim.limits import raise_timer_resolution
 from loadsim.link.websocket import Endpoint, WebSocketConnector
@@ -24,7 +25,7 @@ from loadsim.scenario.load_profile import stage_at, stage_ends
 from loadsim.scenario.plan import Plan
 from loadsim.workers.garbage import GarbagePolicy
 from loadsim.workers.health import HealthProbe
-from loadsim.workers.protocol import End, Go, Order, Prepare, Ready, Report, Word, pack, read_order
+from loadsim.workers.protocol import End, Go, Order, Prepare, Ready, Report, Tried, Try, Word, pack, read_order
 
 _LEAST_CONNECT_TIMEOUT: Final = 10.0
 TICK: Final = 0.5
@@ -39,8 +40,7 @@ class Worker:
         self._words = words
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._fleet: Fleet | None = None
-        self._go = trio.Event()
-        self._wall = 0.0
+        self._begin = trio.Event()
         self._ended_early = False
 
     async def run(self) -> None:
@@ -66,14 +66,15 @@ class Worker:
         ).start()
         recorder = Recorder(prepare.shard, stage_ends=stage_ends(prepare.plan.stages))
         self._say(Ready(shard=prepare.shard))
-        await self._go.wait()
+        await self._begin.wait()
         with GarbagePolicy(recorder.gc_pause) as garbage:
-            fleet = self._fleet = make_fleet(prepare, connector, recorder, self._wall)
+            preflight = Preflight()
+            fleet = self._fleet = make_fleet(prepare, connector, recorder, preflight)
             if self._ended_early:
                 fleet.end()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch_until_the_end, garbage, recorder, fleet, probe)
-                nursery.start_soon(self._report, recorder, fleet, probe)
+                nursery.start_soon(self._report, recorder, fleet, probe, preflight)
                 await fleet.run(graceful_stop=prepare.graceful_stop)
                 nursery.cancel_scope.cancel()
             last = recorder.fold(
@@ -95,7 +96,13 @@ class Worker:
         health = probe.read(fleet.connections, at_once=True)
         self._say(Report(recorder.fold(fleet.elapsed, gauges=fleet.gauges, health=health)))
 
-    async def _report(self, recorder: Recorder, fleet: Fleet, probe: HealthProbe) -> None:
+    async def _report(self, recorder: Recorder, fleet: Fleet, probe: HealthProbe, preflight: Preflight) -> None:
+        """Say how the first charge points fare; from the run's beginning on, say the numbers of each interval."""
+        await preflight.over.wait()
+        problems, notes = tuple(preflight.problems), tuple(preflight.notes)
+        self._say(Tried(shard=recorder.shard, problems=problems, notes=notes))
+        await preflight.begun.wait()
+        probe.begin()
         due = trio.current_time()
         while True:
             due += TICK
@@ -125,28 +132,31 @@ class Worker:
                 return
 
     def _obey(self, order: Order | None) -> None:
-        if isinstance(order, Go):
-            self._wall = order.wall
-            self._go.set()
+        if isinstance(order, Try):
+            self._begin.set()
+        elif isinstance(order, Go):
+            assert self._fleet is not None  # it comes after the answer to Try
+            self._fleet.begin(datetime.fromtimestamp(order.wall, UTC))
         elif order is None or isinstance(order, End):  # without a conductor nobody counts: end too
             self._ended_early = True
-            self._go.set()
+            self._begin.set()
             if self._fleet is not None:
                 self._fleet.end()
 
 
-def make_fleet(prepare: Prepare, connector: WebSocketConnector, recorder: Recorder, wall: float) -> Fleet:
-    """Put a shard together; the run's time begins here."""
+def make_fleet(prepare: Prepare, connector: WebSocketConnector, recorder: Recorder, preflight: Preflight) -> Fleet:
+    """Put a shard together; its time stands until the run begins (`Fleet.begin`)."""
     plan = prepare.plan
     rate = plan.target.connect_rate
     context = Context(
         recorder=recorder,
-        clock=Clock(datetime.fromtimestamp(wall, UTC)),
+        clock=Clock(None),
         connector=connector,
         throttle=Throttle(rate / prepare.workers if rate else None, plan.target.connect_in_flight),
         stage_at=lambda elapsed: stage_at(plan.stages, elapsed),
         seed=plan.seed,
         run_id=prepare.run_id,
+        preflight=preflight,
     )
     return Fleet(plan, context, shard=prepare.shard, workers=prepare.workers)
 
@@ -168,8 +178,9 @@ def endpoint_of(plan: Plan) -> Endpoint:
 def main() -> None:
     """Run a worker on this process's stdin and stdout."""
     raise_timer_resolution()
-    for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the conductor decides
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # they reach the whole group; the conductor decides
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     # Unbuffered: the interpreter's end needs the lock of a buffer in which a daemon thread still waits.
     orders = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 - a descriptor; see above
     worker = Worker(orders, sys.stdout.buffer)

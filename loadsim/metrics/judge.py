@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from loadsim.metrics.recovery import recovery
 from loadsim.metrics.snapshot import Totals
 from loadsim.metrics.thresholds import Check
 from loadsim.metrics.transactions import TransactionFaults, transaction_faults
+from loadsim.units import format_duration
 
 VerdictName = Literal["passed", "failed", "invalid"]
 
@@ -30,47 +32,87 @@ _SHARE_OF: Final = {
 
 @dataclass(frozen=True, slots=True)
 class MeasuredStage:
-    """A stage as far as thresholds are concerned: how long it lasted, in seconds, and whether it counts."""
+    """A stage as far as thresholds are concerned: how long it lasted, in seconds, and whether it counts.
+
+    *planned_online* is for how many seconds, summed, charge points were to be online in it, as far as it lasted.
+    """
 
     name: str
     seconds: float
     measure: bool
+    planned_online: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A check and what came of it; *actual* in the check's own unit, None without samples, which fails."""
+    """A check and what came of it; *actual* in the check's own unit, None without samples, which fails.
+
+    *over* is the length of the windows it was held against, in seconds; *window* is when the worst of them was, in
+    seconds of the run. *aborted_at* is when it ended the run: what it had come to then is what counts.
+    """
 
     check: Check
     actual: float | None
     ok: bool
+    over: float | None = None
+    window: tuple[float, float] | None = None
+    aborted_at: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The threshold as a person says it: "all errors < 5% over 1m"."""
+        return self.check.text if self.over is None else f"{self.check.text} over {format_duration(self.over)}"
 
 
 def evaluate(
     check: Check, totals: Totals, stages: Sequence[MeasuredStage], faults: TransactionFaults | None = None
 ) -> Result:
-    """Hold *check* against the measured calls of the run or of the stage it names, or against its transactions.
+    """Hold *check* against the measured numbers of the run, or of the stage it names.
 
     Args:
-        check: the threshold.
+        check: the threshold, of anything but a drift: which thirds calls were of is not in the totals.
         totals: the numbers of the run so far.
         stages: its stages.
         faults: what became of its transactions, where more is known of it than the charge points can tell.
     """
-    if check.action is None:
+    if check.drift:
+        raise ValueError(f"{check.text}: a drift cannot be told from totals")
+    actual: float | None
+    if check.subject == "calls":
+        actual = _of_calls(check, totals, stages)
+    elif check.subject == "online":
+        actual = _of_online(check, totals, stages)
+    elif check.subject == "recovery":
+        actual = recovery(totals, check.fault or "").time_until_all
+    else:
         count = (faults or transaction_faults(totals)).count(check.aggregate)
         actual = None if count is None else float(count)
-    else:
-        actual = _of_calls(check, totals, stages)
-    return Result(check, actual, actual is not None and _OPERATORS[check.op](actual, check.value))
+    return Result(check, actual, holds(check, actual))
 
 
-def _of_calls(check: Check, totals: Totals, stages: Sequence[MeasuredStage]) -> float | None:
-    chosen = [
+def holds(check: Check, actual: float | None) -> bool:
+    """Tell whether *actual* is as the check wants it; without samples nothing is."""
+    return actual is not None and _OPERATORS[check.op](actual, check.value)
+
+
+def _chosen(check: Check, stages: Sequence[MeasuredStage]) -> list[int]:
+    return [
         index
         for index, stage in enumerate(stages)
         if stage.measure and (check.stage is None or check.stage == stage.name)
     ]
+
+
+def _of_online(check: Check, totals: Totals, stages: Sequence[MeasuredStage]) -> float | None:
+    chosen = _chosen(check, stages)
+    planned = sum(stages[index].planned_online for index in chosen)
+    if not planned:
+        return None
+    return sum(totals.online_seconds.get(index, 0.0) for index in chosen) / planned
+
+
+def _of_calls(check: Check, totals: Totals, stages: Sequence[MeasuredStage]) -> float | None:
+    chosen = _chosen(check, stages)
     calls = totals.select(
         action=None if check.action == "all" else check.action, tag_class=check.tag_class, stages=chosen
     )
@@ -128,7 +170,11 @@ def invalid_because(health: GeneratorHealth, checks: Sequence[Check]) -> list[st
     """Say why the figures show the simulator and not the CSMS; none is right."""
     reasons = []
     limit, because = MOST_LATENESS, ""
-    latencies = [check for check in checks if check.value_kind == "duration" and check.op in ("<", "<=")]
+    latencies = [
+        check
+        for check in checks
+        if check.subject == "calls" and check.value_kind == "duration" and check.op in ("<", "<=")
+    ]
     if latencies:
         tightest = min(latencies, key=lambda check: check.value)
         share = max(tightest.value * _LATENESS_SHARE, LATENESS_OF_AN_IDLE_MACHINE)

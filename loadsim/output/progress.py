@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loadsim.metrics.calls import CallNumbers
-from loadsim.metrics.judge import MOST_CPU, GeneratorHealth, MeasuredStage
+from loadsim.metrics.judge import MOST_CPU, GeneratorHealth, MeasuredStage, Result
 from loadsim.metrics.snapshot import Example, Snapshot, Totals
 from loadsim.metrics.thresholds import Check
+from loadsim.metrics.transactions import TransactionFaults
+from loadsim.output.judging import Judging
 from loadsim.output.session_rates import RecentSessions
-from loadsim.scenario.load_profile import stage_at
+from loadsim.scenario.load_profile import planned_online_seconds_in_all, stage_at, stage_times
 from loadsim.scenario.plan import Plan
 
 _EVENTS_KEPT: Final = 200
@@ -33,9 +35,9 @@ class Happening:
 class Progress:
     """Takes in snapshots and keeps what the outputs ask for; its memory does not grow with the run's length."""
 
-    def __init__(self, plan: Plan, checks: tuple[Check, ...], *, workers: int) -> None:
+    def __init__(self, plan: Plan, *, workers: int) -> None:
         self.plan = plan
-        self.checks = checks
+        self.judging = Judging(plan, workers=workers)
         self.workers = workers
         self.totals = Totals()
         self.elapsed = 0.0
@@ -47,6 +49,8 @@ class Progress:
         self.online_max = 0
         self.happenings: deque[Happening] = deque(maxlen=_EVENTS_KEPT)
         self.lost_workers: dict[int, str] = {}
+        self.preflight: list[str] = []
+        """What the first charge points came upon before the run that did not forbid it."""
         self.troubles: list[str] = []
         """What else keeps the run from being complete: the embedded CSMS died, results could not be written."""
         self.interrupted_by: str | None = None
@@ -76,6 +80,7 @@ class Progress:
         self.measured_at = max(self.measured_at, snapshot.elapsed)
         if snapshot.final:
             self.final_shards.add(snapshot.shard)
+        self.judging.take(snapshot, self.ended_at)
         self._take_recent(snapshot)
         self.recent_sessions.take(snapshot.elapsed, self.totals.counters)
 
@@ -85,11 +90,37 @@ class Progress:
         left = self.totals.gauges.get(shard, {})
         self.totals.gauges[shard] = {name: left[name] for name in _OUTLIVING & left.keys()}
         self.totals.health.pop(shard, None)
+        self.judging.lose(shard, self.ended_at)
         self.happened(f"worker {shard} lost: {why}")
 
     def happened(self, text: str) -> None:
         """Note something that happened to the run."""
         self.happenings.append(Happening(self.elapsed, text))
+
+    def judge(self, faults: TransactionFaults | None = None) -> list[Result]:
+        """Hold the thresholds against the numbers so far; *faults* are the transactions', where more is known."""
+        return self.judging.judge(self.totals, self.stages, ended_at=self.ended_at, faults=faults)
+
+    def aborting(self) -> str | None:
+        """Return the text of the threshold that asks for the end of the run, from when it does on; None of none.
+
+        It costs next to nothing while no new numbers have come.
+        """
+        if self.aborted is None and self.ended_at is None and self.aborted_because is None:
+            aborted = self.judging.look_for_abort(self.totals, self.stages)
+            if aborted is not None:
+                self.happened(f"threshold failed, which ends the run: {aborted.text}")
+        return self.aborted.text if self.aborted is not None else None
+
+    @property
+    def aborted(self) -> Result | None:
+        """The threshold that ended the run early, as it was then."""
+        return self.judging.aborted
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The plan's thresholds, read."""
+        return self.judging.checks
 
     def new_examples(self) -> Iterator[Example]:
         """Yield the examples that came since the last time."""
@@ -110,11 +141,12 @@ class Progress:
     def stages(self) -> list[MeasuredStage]:
         """The stages with the time that each has had so far."""
         end = self.elapsed if self.ended_at is None else self.ended_at
-        stages, begin = [], 0.0
-        for stage in self.plan.stages:
-            seconds = min(max(end - begin, 0.0), stage.duration)
-            stages.append(MeasuredStage(stage.name, seconds, stage.measure))
-            begin += stage.duration
+        told = min(end, self.judging.measured_until)
+        stages = []
+        for stage, (begin, until) in zip(self.plan.stages, stage_times(self.plan.stages), strict=True):
+            # Who was online is known as far as the workers have told.
+            planned = planned_online_seconds_in_all(self.plan, begin, min(told, until)) if told > begin else 0.0
+            stages.append(MeasuredStage(stage.name, max(0.0, min(end, until) - begin), stage.measure, planned))
         return stages
 
     @property

@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.text import Text
 
-from loadsim.metrics.judge import MOST_CPU, Result, evaluate, invalid_because
+from loadsim.metrics.judge import MOST_CPU, Result, invalid_because
 from loadsim.output.layout import (
     ACCENT,
     BAD,
@@ -43,8 +43,7 @@ _EVENTS: Final = 3
 
 def judge_so_far(progress: Progress) -> list[Result]:
     """Hold the thresholds against the numbers so far."""
-    stages = progress.stages
-    return [evaluate(check, progress.totals, stages) for check in progress.checks]
+    return progress.judge()
 
 
 def draw(view: View, *, width: int, height: int) -> list[Text]:

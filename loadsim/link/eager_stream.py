@@ -19,7 +19,7 @@ from loadsim.link.trouble import Trouble
 
 _RECEIVE: Final = 16_384
 _RESET: Final = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
-"""SO_LINGER for 0 seconds: closing drops what was not sent and resets the connection (RFC 9293, section 3.10.4)."""
+"""SO_LINGER for 0 seconds: closing drops what was not sent and resets the connection (RFC 9293, section 3.10.5)."""
 
 
 class EagerStream(trio.abc.Stream):

@@ -13,8 +13,17 @@ from loadsim.link.transport import ABNORMAL_CLOSURE, ConnectionLost, Slowness
 class MemoryWay:
     """One direction of a pair: messages of which each arrives when the slowness at both ends is over."""
 
-    __slots__ = ("_changed", "_messages", "receiver_closed", "receiver_held", "receiver_line", "sender_closed",
-                 "sender_held_since", "sender_line")  # fmt: skip
+    __slots__ = (
+        "_changed",
+        "_ends_at",
+        "_messages",
+        "receiver_closed",
+        "receiver_held",
+        "receiver_line",
+        "sender_closed",
+        "sender_held_since",
+        "sender_line",
+    )
 
     def __init__(self) -> None:
         self.sender_line = SlowLine()
@@ -24,6 +33,7 @@ class MemoryWay:
         self.sender_held_since: float | None = None
         """When the sender's end was held, in trio's seconds; what has left it by then still arrives."""
         self.receiver_held = False
+        self._ends_at = 0.0
         self._messages: deque[tuple[float, float, str | bytes]] = deque()
         self._changed = trio.lowlevel.ParkingLot()
 
@@ -52,11 +62,11 @@ class MemoryWay:
                 raise trio.BrokenResourceError
             due = self._due()
             if due is not None and due <= trio.current_time():
+                if not self._messages:
+                    raise trio.BrokenResourceError
                 message = self._messages.popleft()[2]
                 await trio.lowlevel.cancel_shielded_checkpoint()
                 return message
-            if self.sender_closed and not self._messages and not self.receiver_held:
-                raise trio.BrokenResourceError
             if due is None:
                 await self._changed.park()
             else:
@@ -78,10 +88,17 @@ class MemoryWay:
 
     def close_sender(self) -> None:
         """End it at the sender's end: what has not left it is lost."""
-        self.sender_closed = True
+        if self.sender_closed:
+            return
         now = trio.current_time()
-        while self._messages and self._messages[-1][0] > now:
+        last = now if self.sender_held_since is None else self.sender_held_since
+        while self._messages and self._messages[-1][0] > last:
             self._messages.pop()
+        self.sender_closed = True
+        slowness = self.receiver_line.slowness
+        self._ends_at = now if slowness is None else now + slowness.latency()
+        if self._messages:
+            self._ends_at = max(self._ends_at, self._messages[-1][1])
         self.change()
 
     def close_receiver(self) -> None:
@@ -91,11 +108,14 @@ class MemoryWay:
         self.change()
 
     def _due(self) -> float | None:
-        """Return when the next message arrives; None: not before something changes."""
-        if not self._messages or self.receiver_held:
+        """Return when the next message arrives, or the end; None: not before something changes."""
+        if self.receiver_held:
             return None
+        if not self._messages:
+            return self._ends_at if self.sender_closed else None
         left, due, _ = self._messages[0]
-        return None if self.sender_held_since is not None and left > self.sender_held_since else due
+        stuck = self.sender_held_since is not None and not self.sender_closed and left > self.sender_held_since
+        return None if stuck else due
 
 
 class MemoryTransport:

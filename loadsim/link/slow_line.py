@@ -33,7 +33,8 @@ class SlowLine:
         latency, bandwidth = 0.0, math.inf
         if self.slowness is not None:
             latency = self.slowness.latency()
-            bandwidth = self.slowness.bandwidth or math.inf
+            if self.slowness.bandwidth is not None:
+                bandwidth = self.slowness.bandwidth
         for size in sizes:
             self._free = max(self._free, now) + size / bandwidth
             self._arrived = max(self._arrived, self._free + latency)

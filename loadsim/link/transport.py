@@ -78,7 +78,7 @@ class Transport(Protocol):
     # What makes trouble on purpose.
 
     async def reset(self) -> None:
-        """Drop the connection with a TCP reset (RFC 9293, section 3.5.2); never raises, never waits."""
+        """Drop the connection with a TCP reset (RFC 9293, section 3.10.5); never raises, never waits."""
 
     def hold(self) -> None:
         """From now on read and write nothing, and keep the socket: a half-open connection.

@@ -104,7 +104,9 @@ class WebSocketTransport:
     async def aclose(self) -> None:
         """See Transport.aclose."""
         if not self.held:
-            with trio.move_on_after(min(_CLOSE_TIMEOUT + self._tcp.round_trip(), _MOST_CLOSE_TIMEOUT)) as scope:
+            with trio.move_on_after(
+                min(_CLOSE_TIMEOUT + _tcp(self._stream).round_trip(), _MOST_CLOSE_TIMEOUT)
+            ) as scope:
                 scope.shield = True
                 with contextlib.suppress(Exception):  # whatever it was, the connection is over
                     await self._connection.aclose(1000)
@@ -121,26 +123,26 @@ class WebSocketTransport:
 
     async def reset(self) -> None:
         """See Transport.reset."""
-        self._tcp.reset_on_close()
+        _tcp(self._stream).reset_on_close()
         await self.abort()
 
     def hold(self) -> None:
         """See Transport.hold."""
         self.held = True
-        self._tcp.hold()
+        _tcp(self._stream).hold()
 
     def release(self) -> None:
         """See Transport.release."""
         self.held = False
-        self._tcp.release()
+        _tcp(self._stream).release()
 
     async def released(self) -> None:
         """See Transport.released."""
-        await self._tcp.released()
+        await _tcp(self._stream).released()
 
     def slow_down(self, slowness: Slowness | None) -> None:
         """See Transport.slow_down."""
-        self._tcp.slow_down(slowness, self._nursery)
+        _tcp(self._stream).slow_down(slowness, self._nursery)
 
     async def send_raw(self, message: str | bytes, *, frames: int = 1) -> None:
         """See Transport.send_raw."""
@@ -152,19 +154,16 @@ class WebSocketTransport:
         try:
             async with cast("Any", self._connection)._stream_lock:  # noqa: SLF001 - nothing may go in between
                 for piece in client_frames(message, frames):
+                    if begun:
+                        await trio.lowlevel.checkpoint()  # a huge message must not keep the others waiting
                     begun = True
                     await self._stream.send_all(piece)
-                    await trio.lowlevel.checkpoint()  # a huge message must not keep the others waiting
                 begun = False
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise self._lost(error) from error
         finally:
             if begun:
                 await self.abort()
-
-    @property
-    def _tcp(self) -> EagerStream:
-        return self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream
 
     def _lost(self, error: Exception) -> ConnectionLost:
         closed = self._connection.closed
@@ -235,6 +234,7 @@ class WebSocketConnector:
                 await trio.aclose_forcefully(stream)
                 raise
             opened = trio.current_time()
+            _tcp(stream).slow_down(request.slowness, nursery)  # it may have changed meanwhile
             return WebSocketTransport(connection, stream, nursery, connected - begin, opened - connected)
         raise ConnectFailed("timeout", f"no connection within {self._endpoint.timeout:g} s")
 
@@ -342,6 +342,11 @@ class WebSocketConnector:
     def _password(self, request: ConnectRequest) -> bytes | None:
         password = request.password if request.password is not None else self._endpoint.password
         return password.encode() if isinstance(password, str) else password
+
+
+def _tcp(stream: EagerStream | trio.SSLStream[EagerStream]) -> EagerStream:
+    """Return what carries *stream*: itself, or what is below TLS."""
+    return stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
 
 
 def _refusal(error: Exception) -> tuple[str, str]:

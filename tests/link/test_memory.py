@@ -1,0 +1,202 @@
+"""The pair in memory: the same troubles as on a wire, in virtual time."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from loadsim.link.memory import MemoryTransport, memory_pair
+from loadsim.link.transport import ConnectionLost, Slowness
+
+
+class Reader:
+    """Reads one end to its end; *got* is what came, and when."""
+
+    def __init__(self, nursery: trio.Nursery, transport: MemoryTransport) -> None:
+        self.got: list[tuple[str | bytes, float]] = []
+        self.lost_at: float | None = None
+        nursery.start_soon(self._read, transport)
+
+    async def _read(self, transport: MemoryTransport) -> None:
+        try:
+            while True:
+                self.got.append((await transport.receive(), round(trio.current_time(), 6)))
+        except ConnectionLost:
+            self.lost_at = trio.current_time()
+
+
+def steady(latency: float, bandwidth: float | None = None) -> Slowness:
+    return Slowness(lambda: latency, bandwidth)
+
+
+async def test_while_an_end_is_held_nothing_passes_and_then_all_does_in_order(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    here, there = memory_pair()
+    at_here, at_there = Reader(nursery, here), Reader(nursery, there)
+    here.hold()
+    for number in range(3):
+        await there.send(f"{number}")
+    nursery.start_soon(here.send, "late")
+    await trio.sleep(5)
+    assert (at_here.got, at_there.got) == ([], [])
+
+    here.release()
+    await wait_all_tasks_blocked()
+    assert at_here.got == [("0", 5.0), ("1", 5.0), ("2", 5.0)]
+    assert at_there.got == [("late", 5.0)]
+
+
+async def test_what_was_sent_before_the_hold_is_there_for_who_reads_it_later(autojump_clock: MockClock) -> None:
+    here, there = memory_pair()
+    await here.send("before")
+    await trio.sleep(1)
+    here.hold()
+
+    assert await there.receive() == "before"
+
+
+async def test_a_send_that_is_cancelled_while_held_was_never_sent(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    here, there = memory_pair()
+    at_there = Reader(nursery, there)
+    here.hold()
+    with trio.move_on_after(3):
+        await here.send("given up")
+    here.release()
+    await here.send("sent")
+    await wait_all_tasks_blocked()
+
+    assert at_there.got == [("sent", 3.0)]
+
+
+async def test_that_the_other_end_hung_up_is_seen_only_after_the_hold(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    here, there = memory_pair()
+    at_here = Reader(nursery, here)
+    here.hold()
+    await there.send("goodbye")
+    await there.abort()
+    await trio.sleep(5)
+    assert at_here.lost_at is None
+
+    here.release()
+    await wait_all_tasks_blocked()
+    assert at_here.got == [("goodbye", 5.0)]
+    assert at_here.lost_at == 5.0
+
+
+@pytest.mark.parametrize("end", ["abort", "aclose", "reset"])
+async def test_a_held_end_can_be_ended_and_nobody_hangs(
+    autojump_clock: MockClock, nursery: trio.Nursery, end: str
+) -> None:
+    here, there = memory_pair()
+    at_here, at_there = Reader(nursery, here), Reader(nursery, there)
+    here.hold()
+    lost = trio.Event()
+
+    async def send() -> None:
+        with pytest.raises(ConnectionLost):
+            await here.send("never")
+        lost.set()
+
+    nursery.start_soon(send)
+    await trio.sleep(1)
+    await getattr(here, end)()
+    await lost.wait()
+    await wait_all_tasks_blocked()
+
+    assert (at_here.lost_at, at_there.lost_at) == (1.0, 1.0)
+    assert at_there.got == []
+
+
+async def test_a_slow_end_delays_both_ways_and_holds_up_nobody(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    here, there = memory_pair()
+    at_here, at_there = Reader(nursery, here), Reader(nursery, there)
+    here.slow_down(steady(0.5))
+    await here.send("a")
+    await there.send("x")
+    await trio.sleep(0.001)
+    await here.send("b")
+    await there.send("y")
+    assert trio.current_time() == 0.001
+    await trio.sleep(1)
+
+    assert at_there.got == [("a", 0.5), ("b", 0.501)]
+    assert at_here.got == [("x", 0.5), ("y", 0.501)]
+
+
+async def test_two_slow_ends_add_up(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    here, there = memory_pair()
+    at_there = Reader(nursery, there)
+    here.slow_down(steady(0.5))
+    there.slow_down(steady(0.25, bandwidth=10.0))
+    await here.send("12345")
+    await trio.sleep(5)
+
+    assert at_there.got == [("12345", 1.25)]
+
+
+async def test_after_a_slowness_what_is_under_way_arrives_first(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    here, there = memory_pair()
+    at_there = Reader(nursery, there)
+    here.slow_down(steady(2.0))
+    await here.send("a")
+    here.slow_down(None)
+    await here.send("b")
+    await trio.sleep(3)
+    await here.send("c")
+    await wait_all_tasks_blocked()
+
+    assert at_there.got == [("a", 2.0), ("b", 2.0), ("c", 3.0)]
+
+
+async def test_what_is_under_way_when_a_slow_end_is_closed_is_lost(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    here, there = memory_pair()
+    at_there = Reader(nursery, there)
+    here.slow_down(steady(2.0))
+    await here.send("arrives")
+    await trio.sleep(1)
+    await here.send("lost")
+    await trio.sleep(1.5)
+    await here.reset()
+    await trio.sleep(5)
+
+    assert at_there.got == [("arrives", 2.0)]
+    assert at_there.lost_at == 2.5
+
+
+async def test_a_hang_up_is_heard_of_behind_what_is_under_way_to_a_slow_end(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    here, there = memory_pair()
+    at_here = Reader(nursery, here)
+    here.slow_down(steady(2.0))
+    await there.send("goodbye")
+    await trio.sleep(1)
+    await there.abort()
+    await trio.sleep(5)
+
+    assert at_here.got == [("goodbye", 2.0)]
+    assert at_here.lost_at == 3.0
+
+
+async def test_a_ping_takes_a_round_trip_and_none_comes_back_from_a_held_end(autojump_clock: MockClock) -> None:
+    here, there = memory_pair()
+    here.slow_down(steady(0.5))
+    await here.ping()
+    assert trio.current_time() == 1.0
+
+    there.hold()
+    with trio.move_on_after(10) as scope:
+        await here.ping()
+    assert scope.cancelled_caught

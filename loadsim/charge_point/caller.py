@@ -11,6 +11,7 @@ import trio
 from loadsim.charge_point.calls import send_call
 from loadsim.charge_point.context import Context
 from loadsim.charge_point.settings import ChargePointSettings
+from loadsim.charge_point.trouble import Trouble
 from loadsim.charge_point.turn import Turn
 from loadsim.link.link import CallFailed, Link
 from loadsim.metrics.calls import CallSeries
@@ -24,7 +25,7 @@ class NotSent(Exception):
 class Caller:
     """What sends requests over the connection that there is, and knows until when anything falls due."""
 
-    __slots__ = ("_linked_at_stop", "_turn", "context", "identity", "link", "settings", "stopped_at")
+    __slots__ = ("_linked_at_stop", "_turn", "context", "identity", "link", "settings", "stopped_at", "trouble")
 
     def __init__(self, context: Context, settings: ChargePointSettings, identity: str) -> None:
         """Begin without a connection."""
@@ -34,6 +35,8 @@ class Caller:
         self.link: Link | None = None
         self.stopped_at: float | None = None
         """When `stop` was called, in seconds of the run: what falls due later is not due."""
+        self.trouble: Trouble | None = None
+        """What planned faults have done to it; most charge points are never hit by one."""
         self._linked_at_stop = False
         self._turn = Turn()
 
@@ -108,9 +111,10 @@ class Caller:
                 if kept:
                     raise NotSent
                 series.skipped_offline += 1
+                self.lose_message()
                 raise CallFailed("skipped_offline", "not online", at=self.context.clock.elapsed)
             series.planned += kept
-            return await send_call(
+            response = await send_call(
                 context,
                 link,
                 action,
@@ -121,8 +125,36 @@ class Caller:
                 identity=self.identity,
                 expected=expected,
             )
+            if self.trouble is not None:
+                self.trouble.hits.answered()
+            return response
+        except CallFailed as failed:
+            if self.trouble is not None and link is not None:
+                self._take_failure(link, failed, kept)
+            raise
         finally:
             self._turn.release()
+
+    def _take_failure(self, link: Link, failed: CallFailed, kept: bool) -> None:
+        """See what a failed call says of the faults that have hit the charge point."""
+        assert self.trouble is not None
+        if failed.cause in ("callerror", "malformed"):
+            self.trouble.hits.answered()
+        elif failed.cause == "connection_lost":
+            if link.lost is not None:
+                self._broke(link)  # who reads may not have noticed yet
+            if not kept:
+                self.lose_message()
+
+    def _broke(self, link: Link) -> None:
+        """Take in that the other side, or what is between, has ended the connection."""
+        if self.trouble is not None and self.link is link and not self.over:
+            self.trouble.hits.broke()
+
+    def lose_message(self) -> None:
+        """Note that a call which ended without an answer, or was never sent, will not be sent again."""
+        if self.trouble is not None:
+            self.trouble.hits.lost_message()
 
     @staticmethod
     async def _never(kept: bool) -> None:
@@ -149,3 +181,4 @@ class Caller:
             series.response.append((self.context.clock.elapsed if drained_at is None else drained_at) - due)
         else:
             series.skipped_offline += 1
+            self.lose_message()

@@ -49,13 +49,20 @@ class Stray(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+class Provoked(Stray, frozen=True, gc=False):
+    """An answer to a message that is malformed on purpose: nobody waits for it, and it is no mistake of the CSMS."""
+
+
 Event = Answered | Spoilt | Asked | AskedBadly | Stray
+
+
+_PROVOKED: Final = Provoked("provoked", "an answer to a message that is malformed on purpose")
 
 
 class Rpc:
     """One open CALL at a time (section 4.1.1), ids of at most 36 characters that are never used again."""
 
-    __slots__ = ("_any_id_answers", "_count", "_forgotten", "_late", "_open_id", "_prefix")
+    __slots__ = ("_any_id_answers", "_count", "_forgotten", "_late", "_open_id", "_prefix", "_provoked")
 
     def __init__(self, prefix: str, *, any_id_answers: bool = False) -> None:
         """Begin with nothing open.
@@ -71,11 +78,17 @@ class Rpc:
         self._open_id: str | None = None
         self._late: dict[str, None] | None = None  # ids that timed out, oldest first; most never have one
         self._forgotten = 0  # the number of the last id that fell out of them
+        self._provoked: list[tuple[str, bool]] | None = None  # id, and whether the other side may not know it
 
     @property
     def open_id(self) -> str | None:
         """The id of the call that waits for its answer."""
         return self._open_id
+
+    @property
+    def last_id(self) -> str | None:
+        """The id of the newest call or malformed message; None before the first."""
+        return f"{self._prefix}{self._count:x}" if self._count else None
 
     def open_call(self) -> str:
         """Open a call and return its id.
@@ -102,6 +115,23 @@ class Rpc:
             del self._late[oldest]
             self._forgotten = int(oldest[len(self._prefix) :], 16)
 
+    def new_id(self) -> str:
+        """Return an id for a message that is no call of the charge point's; no other will have it."""
+        self._count += 1
+        return f"{self._prefix}{self._count:x}"
+
+    def provoke(self, message_id: str, *, nameless: bool = False) -> None:
+        """Expect an answer to a malformed message under *message_id*, which may be that of an earlier call.
+
+        *nameless*: the other side may not be able to read an id, so a CALLERROR under any that was never used is
+        taken for one to it.
+        """
+        self._provoked = [*(self._provoked or ())[1 - _LATE_IDS_KEPT :], (message_id, nameless)]
+
+    def connected(self) -> None:
+        """Note that there is a new connection: nothing comes any more to what was malformed on the one before."""
+        self._provoked = None
+
     def receive(self, text: str | bytes) -> Event:
         """Say what *text* means, and close the open call if it is that call's answer."""
         if isinstance(text, bytes):
@@ -112,6 +142,8 @@ class Rpc:
             return self._receive_malformed(error)
         if isinstance(received, Call):
             return Asked(received)
+        if self._is_provoked(received.id, refused=isinstance(received, CallError)):
+            return _PROVOKED
         if self._answers_open_call(received.id):
             self._open_id = None
             return Answered(received)
@@ -125,7 +157,23 @@ class Rpc:
         # Under any id, but not under that of another call: a late answer is known for what it is.
         return self._any_id_answers and not (message_id is not None and self._was_used(message_id))
 
+    def _is_provoked(self, message_id: str | None, *, refused: bool) -> bool:
+        """Tell whether a malformed message has provoked this answer, and expect it no more."""
+        if self._provoked is None or (message_id is not None and message_id == self._open_id):
+            return False
+        if message_id is not None and self._was_used(message_id):
+            if self._late is not None and message_id in self._late:
+                return False  # the call's own answer comes first
+            found = next((each for each in self._provoked if each[0] == message_id), None)
+        else:
+            found = next((each for each in self._provoked if each[1] and refused), None)
+        if found is not None:
+            self._provoked.remove(found)
+        return found is not None
+
     def _receive_malformed(self, error: MalformedFrame) -> Event:
+        if error.kind in (3, 4) and self._is_provoked(error.id, refused=error.kind == 4):
+            return _PROVOKED
         if error.kind in (3, 4) and self._answers_open_call(error.id):
             self._open_id = None
             return Spoilt(error.reason)

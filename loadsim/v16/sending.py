@@ -135,7 +135,10 @@ async def _send(charge_point: ChargePoint, outbox: Outbox, message: Message, *, 
             if last_words and context.ended_at is not None:
                 attempts = 1  # there is no time to try again
             interval = integer(charge_point, "TransactionMessageRetryInterval")
-            if outbox.failed(message, context.clock.elapsed, attempts=attempts, interval=interval) and message.kept:
+            given_up = outbox.failed(message, context.clock.elapsed, attempts=attempts, interval=interval)
+            if given_up and failed.cause == "connection_lost":
+                charge_point.lose_message()
+            if given_up and message.kept:
                 context.recorder.counters[f"outbox.given_up.{message.action.name}"] += 1
                 message.given_up()
         return True

@@ -12,6 +12,7 @@ from loadsim.metrics.judge import MOST_CPU, GeneratorHealth, MeasuredStage, Resu
 from loadsim.metrics.snapshot import Example, Snapshot, Totals
 from loadsim.metrics.thresholds import Check
 from loadsim.metrics.transactions import TransactionFaults
+from loadsim.output.fault_news import FaultNews
 from loadsim.output.judging import Judging
 from loadsim.output.session_rates import RecentSessions
 from loadsim.scenario.load_profile import planned_online_seconds_in_all, stage_at, stage_times
@@ -65,6 +66,7 @@ class Progress:
         self.recent: deque[Recent] = deque()
         """The last seconds' deltas, for rates."""
         self.recent_sessions = RecentSessions(plan)
+        self._fault_news = FaultNews(plan)
 
     def take(self, snapshot: Snapshot) -> None:
         """Merge one worker's interval."""
@@ -83,6 +85,8 @@ class Progress:
         self.judging.take(snapshot, self.ended_at)
         self._take_recent(snapshot)
         self.recent_sessions.take(snapshot.elapsed, self.totals.counters)
+        for sentence in self._fault_news.take(self.totals, snapshot):
+            self.happened(sentence)
 
     def lose(self, shard: int, why: str) -> None:
         """Note that a worker is gone, and its charge points and its memory with it."""

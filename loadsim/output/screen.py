@@ -7,6 +7,7 @@ from typing import Final
 from rich.text import Text
 
 from loadsim.metrics.judge import MOST_CPU, Result, invalid_because
+from loadsim.output.fault_news import open_faults
 from loadsim.output.layout import (
     ACCENT,
     BAD,
@@ -52,6 +53,7 @@ def draw(view: View, *, width: int, height: int) -> list[Text]:
     gap = [Text("")] if height >= _LOW else []
     head = [*_header(view.progress, width), *gap, _charge_points(view.progress, width), _load(view, width)]
     foot = [
+        *_faults(view.progress, width),
         *_thresholds(view, width),
         *_generator(view.progress, width),
         *_lost_workers(view.progress, width),
@@ -195,6 +197,11 @@ def _planned_authorize(progress: Progress) -> float | None:
     return 0.0 if progress.ended_at is not None else sum(rates)
 
 
+def _faults(progress: Progress, width: int) -> list[Text]:
+    faults = [Text(clean(told), style=WARNING) for told in open_faults(progress.plan, progress.totals)]
+    return [labelled("faults", faults, width)] if faults else []
+
+
 def _thresholds(view: View, width: int) -> list[Text]:
     if not view.results:
         return [labelled("thresholds", [Text("none", style=QUIET)], width)]
@@ -228,7 +235,9 @@ def _strain(result: Result) -> float:
     if result.check.op == "==":
         return 0.0 if result.ok else float("inf")
     if result.check.op in (">", ">="):
-        actual, limit = limit, actual
+        # A share that is to be high is near its limit when what it lacks is: 99.9 % of 99.5 % is not.
+        of_shares = result.check.value_kind == "share"
+        actual, limit = (1.0 - actual, 1.0 - limit) if of_shares else (limit, actual)
     if limit:
         return actual / limit
     return float("inf") if actual or not result.ok else 0.0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from loadsim.metrics.judge import MeasuredStage
 from loadsim.output.progress import Progress
 from loadsim.output.session_rates import sessions_planned
 from loadsim.output.summary_numbers import call_numbers, rounded
-from loadsim.scenario.load_profile import planned_online_seconds_in_all, stage_times
+from loadsim.scenario.load_profile import stage_times
 from loadsim.scenario.plan import Plan
 
 
@@ -22,15 +23,15 @@ def stages(progress: Progress) -> dict[str, Any]:
         result[stage.name] = {
             "seconds": round(stage.seconds, 3),
             "measure": stage.measure,
-            "online": _online(progress, index, begin, begin + stage.seconds, ends[index]),
+            "online": _online(progress, index, stage, ends[index]),
             "sessions": _sessions(progress, index, begin, begin + stage.seconds),
             "actions": {name: call_numbers(numbers) for name, numbers in actions.items()},
         }
     return result
 
 
-def _online(progress: Progress, index: int, begin: float, end: float, planned_end: int) -> dict[str, Any]:
-    planned = planned_online_seconds_in_all(progress.plan, begin, end)
+def _online(progress: Progress, index: int, stage: MeasuredStage, planned_end: int) -> dict[str, Any]:
+    planned = stage.planned_online
     seconds = progress.totals.online_seconds.get(index, 0.0)
     return {
         "planned_end": planned_end,

@@ -18,6 +18,7 @@ from loadsim.charge_point.context import Context
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.preflight import Finding, Preflight
 from loadsim.dialects import DIALECTS
+from loadsim.fleet.faults import Faults
 from loadsim.fleet.members import Member, first_numbers, is_first, shard_members, tag_pool
 from loadsim.fleet.trial import wait_for_begin
 from loadsim.scenario.load_profile import planned_online
@@ -112,6 +113,7 @@ class Fleet:
                     schedule.start_soon(self._measure_lateness)
                     schedule.start_soon(self._start_charge_points, nursery)
                     schedule.start_soon(self._stop_charge_points)
+                    schedule.start_soon(Faults(self._plan, self._context, self._members, self._charge_points).run)
                     for fleet in self._plan.fleets:
                         if fleet.settings.session is not None:
                             schedule.start_soon(self._bring_drivers, fleet)

@@ -132,12 +132,12 @@ async def test_an_answer_that_was_due_in_a_stall_comes_after_it_and_the_time_in_
 
 
 async def test_calls_of_the_csms_wait_for_the_end_of_its_stall_and_their_time_out_does_too() -> None:
-    call = PlannedCall(name="it", send="ClearCache", at=SOON + 0.1, timeout=0.3)
-    async with troubled(fault("stall"), calls=(call,)) as server, connected(server, boot=True) as peer:
+    call = PlannedCall(name="it", send="ClearCache", at=SOON + 0.1, timeout=1.0)
+    async with troubled(fault("stall", 1.2), calls=(call,)) as server, connected(server, boot=True) as peer:
         began = await begun(server, "stall")
         kind, number, action, _ = await peer.receive()
         assert (kind, action) == (2, "ClearCache")
-        assert trio.current_time() >= began + 0.6
+        assert trio.current_time() >= began + 1.2
         await peer.websocket.send_message(f'[3,"{number}",{{"status":"Accepted"}}]')
         await peer.ask("Heartbeat", {})
 

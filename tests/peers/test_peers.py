@@ -178,7 +178,7 @@ def test_the_truth_lies_inside_what_its_client_sees() -> None:
                 seen.append((time.perf_counter() - began) * 1e3)
         record = peer.finish()
 
-    samples = record["authorize_samples_ms"]
+    samples = [each["ms"] for each in record["authorized"]]
     assert all(5.0 <= own <= client for own, client in zip(samples, seen, strict=True))
     assert record["authorize"]["count"] == 20
     assert record["authorize"]["max_ms"] == max(samples)
@@ -197,6 +197,45 @@ def test_the_truth_refuses_exactly_every_kth_authorize() -> None:
 
     assert statuses == ["Accepted", "Accepted", "Blocked"] * 2 + ["Accepted"]
     assert record["actions"]["Authorize"]["refused"] == 2
+
+
+def test_the_truth_refuses_exactly_so_many_of_a_class_of_tags() -> None:
+    with start("truth_server", "--refuse-first", "BLK:2", "--refuse-first", "OLD:1", "--samples") as peer:
+        with charge_point(peer) as socket:
+            ask(socket, "BootNotification", BOOT)
+            statuses = [authorize(socket, tag) for tag in ("BLK1", "TAG1", "BLK2", "BLK3", "OLD1", "OLD1", "BLK1")]
+        record = peer.finish()
+
+    assert [status == "Blocked" for status in statuses] == [True, False, True, False, True, False, False]
+    assert record["actions"]["Authorize"]["refused"] == 3
+    assert [each["id_tag"] for each in record["authorized"] if each["refused"]] == ["BLK1", "BLK2", "OLD1"]
+
+
+def test_the_truth_writes_down_when_each_connection_came_opened_booted_and_ended() -> None:
+    times: list[float] = []
+    with start("truth_server", "--visits") as peer:
+        for boots in (True, False):
+            times.append(time.time())
+            with charge_point(peer, "CP%207") as socket:
+                times.append(time.time())
+                if boots:
+                    ask(socket, "BootNotification", BOOT)
+                time.sleep(0.2)
+            times.append(time.time())
+        with pytest.raises((InvalidStatus, InvalidMessage)), connect(f"{peer.url}/CP8", open_timeout=10):
+            pass
+        record = peer.finish()
+
+    first, second, refused = record["visits"]
+    near = 0.1  # seconds: of this machine, and of the clocks of two processes
+    for visit, (came, opened, ended) in ((first, times[:3]), (second, times[3:])):
+        assert visit["identity"] == "CP 7"
+        assert came - near < visit["accepted"] <= visit["opened"] < opened + near
+        assert opened + 0.2 - near < visit["ended"] < ended + near
+    assert first["opened"] < first["booted"] < first["ended"]
+    assert second["booted"] is None
+    assert (refused["identity"], refused["opened"]) == ("CP8", None)
+    assert refused["ended"] >= refused["accepted"] > second["ended"]
 
 
 def test_a_stall_answers_nothing_and_then_everything() -> None:

@@ -12,7 +12,6 @@ import asyncio
 import gc
 import heapq
 import math
-import random
 import selectors
 import time
 from collections import Counter
@@ -29,16 +28,16 @@ from .serving import (
     announce,
     figures,
     now_text,
-    options,
     raise_descriptor_limit,
     report,
     until_the_parent_ends_it,
 )
+from .truth_books import Authorized, Count, Transactions, Visit, moment
+from .truth_plan import Plan, parser, plan_of
 
 TICK = 0.01  # seconds between two looks at the loop's own lag
 
 _json = msgspec.json
-Draw = Callable[[], float]
 
 
 class StampingSelector(selectors.DefaultSelector):
@@ -50,16 +49,6 @@ class StampingSelector(selectors.DefaultSelector):
         ready = super().select(timeout)
         self.woken = time.perf_counter()
         return ready
-
-
-@dataclass(slots=True)
-class Count:
-    """The calls of one action."""
-
-    received: int = 0
-    answered: int = 0
-    refused: int = 0
-    unanswered: int = 0  # the connection ended first, or the run did
 
 
 @dataclass(order=True, slots=True)
@@ -74,57 +63,7 @@ class Pending:
     refused: bool = field(compare=False)
     text: bytes = field(compare=False)
     call: str = field(compare=False)
-
-
-@dataclass(slots=True, kw_only=True)
-class Plan:
-    """What the server does on purpose."""
-
-    interval: int
-    latency: Draw
-    refuse_every: int
-    blocked_prefix: str
-    stall_at: float | None
-    stall_for: float
-
-
-@dataclass(slots=True)
-class Transactions:
-    """What starts and stops say, against one another."""
-
-    started: int = 0
-    stopped: int = 0
-    repeated_starts: int = 0  # the same event sent once more: it gets the id it got before
-    unknown_stops: int = 0
-    running: set[int] = field(default_factory=set)
-    seen: dict[tuple[object, ...], int] = field(default_factory=dict)
-
-    def start(self, identity: str, payload: dict[str, object]) -> int:
-        event = (identity, *(payload.get(key) for key in ("connectorId", "idTag", "timestamp", "meterStart")))
-        if event in self.seen:
-            self.repeated_starts += 1
-            return self.seen[event]
-        self.started += 1
-        self.seen[event] = self.started
-        self.running.add(self.started)
-        return self.started
-
-    def stop(self, payload: dict[str, object]) -> None:
-        number = payload.get("transactionId")
-        if isinstance(number, int) and number in self.running:
-            self.running.remove(number)
-            self.stopped += 1
-        else:
-            self.unknown_stops += 1
-
-    def record(self) -> Record:
-        return {
-            "started": self.started,
-            "stopped": self.stopped,
-            "open": len(self.running),
-            "repeated_starts": self.repeated_starts,
-            "unknown_stops": self.unknown_stops,
-        }
+    id_tag: str = field(compare=False)
 
 
 class Truth:
@@ -135,7 +74,8 @@ class Truth:
         self.tally = Tally()
         self.counts: dict[str, Count] = {}
         self.booted: set[str] = set()
-        self.authorize: list[float] = []  # seconds, receipt to answer
+        self.authorized: list[Authorized] = []
+        self.visits: list[Visit] = []
         self.lag: list[float] = []  # seconds, of this server's own wake-ups
         self.transactions = Transactions()
         self.stalled = False
@@ -167,11 +107,15 @@ class Truth:
         """When what is being handled was there at the latest."""
         return self._selector.woken
 
-    def connected(self) -> None:
+    def connected(self) -> Visit:
+        """Open a page of the book for one more connection."""
+        visit = Visit(self.now())
+        self.visits.append(visit)
         if self._first is None:
             self._first = time.perf_counter()
-            if self.plan.stall_at is not None:
-                self._loop.call_later(self.plan.stall_at, self._stall)
+        if self.plan.stall_at is not None and len(self.visits) == self.plan.stall_after:
+            self._loop.call_later(self.plan.stall_at, self._stall)
+        return visit
 
     # Receiving
 
@@ -195,7 +139,8 @@ class Truth:
                 delay = self.plan.latency()
             body, refused = answer(connection, payload)
             text = b"[3,%s,%s]" % (_json.encode(call), body)
-        pending = Pending(at + delay, self._number, at, connection, action, refused, text, call)
+        id_tag = str(payload.get("idTag", "")) if isinstance(payload, dict) else ""
+        pending = Pending(at + delay, self._number, at, connection, action, refused, text, call, id_tag)
         if delay == 0.0 and not self.stalled:
             self._answer(pending)
             return
@@ -217,7 +162,10 @@ class Truth:
         count.refused += pending.refused
         self._last = now
         if pending.action == "Authorize":
-            self.authorize.append(now - pending.received)
+            took = now - pending.received
+            self.authorized.append(Authorized(pending.received, took, pending.id_tag, pending.refused))
+        elif pending.action == "BootNotification":
+            connection.visit.booted = now
 
     def _wake_at(self, due: float) -> None:
         if self._timer is not None:
@@ -251,7 +199,13 @@ class Truth:
         held, self._held = len(self._held), []
         self.stalled = False
         self._stalls.append(
-            {"at_s": began - (self._first or began), "for_s": time.perf_counter() - began, "reads_held": held}
+            {
+                "at_s": began - (self._first or began),
+                "for_s": time.perf_counter() - began,
+                "from": moment(began),
+                "to": moment(time.perf_counter()),
+                "reads_held": held,
+            }
         )
         self._wake()
 
@@ -264,9 +218,7 @@ class Truth:
         return b'{"status":"Accepted","currentTime":"%s","interval":%d}' % parts, False
 
     def _authorize(self, _connection: "ChargePoint", payload: dict[str, object]) -> tuple[bytes, bool]:
-        every, prefix = self.plan.refuse_every, self.plan.blocked_prefix
-        refused = bool(every) and self.counts["Authorize"].received % every == 0
-        if refused or (prefix and str(payload.get("idTag", "")).startswith(prefix)):
+        if self.plan.refusals.refuse(str(payload.get("idTag", ""))):
             return b'{"idTagInfo":{"status":"Blocked"}}', True
         return b'{"idTagInfo":{"status":"Accepted"}}', False
 
@@ -286,7 +238,7 @@ class Truth:
             await asyncio.sleep(TICK)
             self.lag.append(max(0.0, time.perf_counter() - due))
 
-    def record(self, *, samples: bool) -> Record:
+    def record(self, *, samples: bool, visits: bool) -> Record:
         for connection, data, at in self._held:  # still stalled: what arrived was received all the same
             connection.feed(data, at)
         unanswered = Counter(pending.action for pending in self._due)
@@ -295,22 +247,16 @@ class Truth:
             "seconds": max(0.0, self._last - self._first) if self._first is not None else 0.0,
             "booted": len(self.booted),
             **self.tally.record(),
-            "actions": {
-                action: {
-                    "received": count.received,
-                    "answered": count.answered,
-                    "refused": count.refused,
-                    "unanswered": count.unanswered + unanswered[action],
-                }
-                for action, count in sorted(self.counts.items())
-            },
-            "authorize": figures(self.authorize),
+            "actions": {action: count.record(unanswered[action]) for action, count in sorted(self.counts.items())},
+            "authorize": figures([each.seconds for each in self.authorized]),
             "loop_lag": figures(self.lag),
             "stalls": self._stalls,
             "transactions": self.transactions.record(),
         }
         if samples:
-            record["authorize_samples_ms"] = [seconds * 1e3 for seconds in self.authorize]
+            record["authorized"] = [each.record() for each in self.authorized]
+        if visits:
+            record["visits"] = [each.record() for each in self.visits]
         return record
 
 
@@ -333,7 +279,7 @@ class ChargePoint(Connection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.truth.connected()
+        self.visit = self.truth.connected()
 
     def data_received(self, data: bytes) -> None:
         if self.truth.stalled:
@@ -345,6 +291,17 @@ class ChargePoint(Connection):
         super().answer_request(request)
         # A charge point boots again only after a reset: one that has booted before is known by its identity.
         self.booted = self.identity in self.truth.booted
+        self.visit.identity = self.identity
+        if self.is_open:
+            self.visit.opened = time.perf_counter()
+
+    def on_end(self) -> None:
+        self.visit.ended = self.clock()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.visit.ended is None:  # it never became a WebSocket
+            self.visit.ended = self.clock()
 
     def on_text(self, payload: bytes, at: float) -> None:
         violations = self.tally.violations
@@ -372,36 +329,8 @@ class ChargePoint(Connection):
                 violations["no frame of OCPP-J"] += 1
 
 
-def parse_latency(text: str, seed: int) -> Draw:
-    """Read `fixed:ms`, `uniform:a_ms,b_ms` or `lognormal:median_ms,sigma`; draws are in seconds.
-
-    Raises:
-        ValueError: *text* is none of them.
-    """
-    kind, _, rest = text.partition(":")
-    numbers = [float(number) for number in rest.split(",")]
-    draws = random.Random(seed)
-    match kind, numbers:
-        case "fixed", [milliseconds]:
-            return lambda: milliseconds / 1e3
-        case "uniform", [low, high]:
-            return lambda: draws.uniform(low, high) / 1e3
-        case "lognormal", [median, sigma]:
-            mu = math.log(median / 1e3)
-            return lambda: draws.lognormvariate(mu, sigma)
-    raise ValueError(f"latency {text!r}: fixed:ms, uniform:a_ms,b_ms or lognormal:median_ms,sigma expected")
-
-
-async def serve(chosen: argparse.Namespace, selector: StampingSelector) -> None:
+async def serve(plan: Plan, chosen: argparse.Namespace, selector: StampingSelector) -> None:
     loop = asyncio.get_running_loop()
-    plan = Plan(
-        interval=chosen.interval,
-        latency=parse_latency(chosen.latency, chosen.seed),
-        refuse_every=chosen.refuse_every,
-        blocked_prefix=chosen.blocked_prefix,
-        stall_at=chosen.stall_at,
-        stall_for=chosen.stall_for,
-    )
     truth = Truth(plan, selector, loop)
     server = await loop.create_server(lambda: ChargePoint(truth), HOST, chosen.port, backlog=BACKLOG)
     announce(server)
@@ -409,29 +338,21 @@ async def serve(chosen: argparse.Namespace, selector: StampingSelector) -> None:
     await until_the_parent_ends_it(chosen.lifetime)
     ticker.cancel()
     server.close()
-    report(truth.record(samples=chosen.samples))
+    report(truth.record(samples=chosen.samples, visits=chosen.visits))
 
 
 def main() -> None:
-    parser = options("A CSMS that knows the truth about its own answers.")
-    parser.add_argument("--interval", type=int, default=300, help="seconds, of the boot's answer")
-    parser.add_argument("--latency", default="fixed:0", help="of Authorize: fixed:, uniform: or lognormal:")
-    parser.add_argument("--seed", type=int, default=1, help="of the latencies")
-    parser.add_argument("--refuse-every", type=int, default=0, help="every k-th Authorize is Blocked")
-    parser.add_argument("--blocked-prefix", default="", help="tags that are Blocked besides")
-    parser.add_argument("--stall-at", type=float, help="seconds after the first connection")
-    parser.add_argument("--stall-for", type=float, default=1.0, help="seconds")
-    parser.add_argument("--samples", action="store_true", help="every service time in the record too")
-    chosen = parser.parse_args()
+    of = parser()
+    chosen = of.parse_args()
     try:
-        parse_latency(chosen.latency, chosen.seed)
+        plan = plan_of(chosen)
     except ValueError as error:
-        parser.error(str(error))
+        of.error(str(error))
     raise_descriptor_limit()
     gc.disable()  # 300 s at most: a pause would be in the figures
     selector = StampingSelector()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
-        runner.run(serve(chosen, selector))
+        runner.run(serve(plan, chosen, selector))
 
 
 if __name__ == "__main__":

@@ -291,7 +291,7 @@ class ChargePoint(Connection):
         super().answer_request(request)
         # A charge point boots again only after a reset: one that has booted before is known by its identity.
         self.booted = self.identity in self.truth.booted
-        self.visit.identity = self.identity
+        self.visit.identity = request.identity
         if self.is_open:
             self.visit.opened = time.perf_counter()
 

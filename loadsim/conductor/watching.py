@@ -61,6 +61,8 @@ class Watch:
         state.folder.save(progress)
         self._look_for_silence()
         self._look_for_write_errors()
+        if progress.ended_at is None and progress.aborting() is not None:
+            await state.end_now()
         await self._give_up_if_unreachable()
 
     def _look_for_write_errors(self) -> None:

@@ -11,7 +11,7 @@ from loadsim.metrics.recovery import recovery
 from loadsim.metrics.snapshot import Totals
 from loadsim.metrics.thresholds import Check
 from loadsim.metrics.transactions import TransactionFaults, transaction_faults
-from loadsim.units import format_duration
+from loadsim.units import duration_text
 
 VerdictName = Literal["passed", "failed", "invalid"]
 
@@ -61,7 +61,7 @@ class Result:
     @property
     def text(self) -> str:
         """The threshold as a person says it: "all errors < 5% over 1m"."""
-        return self.check.text if self.over is None else f"{self.check.text} over {format_duration(self.over)}"
+        return self.check.text if self.over is None else f"{self.check.text} over {duration_text(self.over)}"
 
 
 def evaluate(

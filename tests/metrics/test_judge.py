@@ -12,9 +12,9 @@ from loadsim.metrics.snapshot import Totals
 from loadsim.metrics.thresholds import parse
 
 STAGES = [
-    MeasuredStage("rollout", 100.0, True),
-    MeasuredStage("warm", 50.0, False),
-    MeasuredStage("peak", 200.0, True),
+    MeasuredStage("rollout", 100.0, True, 500.0),
+    MeasuredStage("warm", 50.0, False, 500.0),
+    MeasuredStage("peak", 200.0, True, 2000.0),
 ]
 
 
@@ -36,8 +36,12 @@ def totals() -> Totals:
     beats = recorder.series(2, "Heartbeat")
     beats.planned = beats.sent = beats.callerror = 5
     beats.response.extend([2.0] * 5)
+    recorder.recovered("outage", 12.5)
+    recorder.counters.update({"faults.outage.hit": 2, "faults.outage.offline": 1, "faults.missing.hit": 1})
+    recorder.counters["faults.missing.offline"] += 1
     result = Totals()
     result.add(recorder.fold(350.0, gauges={}))
+    result.online_seconds = {0: 400.0, 1: 0.0, 2: 1990.0}
     return result
 
 
@@ -70,6 +74,11 @@ def judged(check: str) -> Result:
         ("all max < 3s", 2.0, True),
         ("Authorize rate >= 0.5/s during peak", 0.5, True),
         ("Authorize rate < 0.3666/s", 110 / 300, False),
+        ("online >= 99.5% during peak", 0.995, True),
+        ("online > 99.5% during peak", 0.995, False),
+        ("online >= 96%", 2390 / 2500, False),
+        ("recovery[outage] <= 12.5s", 12.5, True),
+        ("recovery[outage] < 12.5s", 12.5, False),
     ],
 )
 def test_a_check_is_held_against_the_measured_calls(check: str, actual: float, ok: bool) -> None:
@@ -91,6 +100,9 @@ def test_a_check_is_held_against_the_measured_calls(check: str, actual: float, o
         "Heartbeat[drivers] max < 1h",
         "Heartbeat mean < 1h during rollout",
         "Heartbeat accepted >= 0%",
+        "online >= 0% during warm",
+        "recovery[missing] < 1h",
+        "recovery[nobody] < 1h",
     ],
 )
 def test_a_check_without_samples_fails(check: str) -> None:
@@ -136,6 +148,7 @@ def health(**changed: Any) -> GeneratorHealth:
         ({"lateness_p99": 0.0099}, ["all p95 < 100ms", "all p99 < 2s"], ""),
         ({"lateness_p99": 0.019}, ["all p95 > 100ms", "all errors < 1", "all rate > 1/s"], ""),
         ({"lateness_p99": 0.0201}, ["all p95 < 10s"], "lateness"),
+        ({"lateness_p99": 0.0199}, ["recovery[outage] < 100ms"], ""),
         ({"busy_seconds": 10.0}, [], "core"),
         ({"exhausted": {"EMFILE": 3}}, [], "EMFILE"),
         ({"exhausted": {"EADDRNOTAVAIL": 1}}, [], "source_addresses"),
@@ -153,6 +166,18 @@ def test_a_run_is_invalid_when_the_generator_was_the_bottleneck(
 @pytest.mark.parametrize(("behind", "invalid"), [(0, False), (2, False), (3, True)])
 def test_a_run_is_invalid_when_arrivals_are_fewer_than_98_percent_of_the_plan(behind: int, invalid: bool) -> None:
     assert bool(invalid_because(health(behind=behind, due=100), [])) is invalid
+
+
+def test_a_drift_is_never_told_from_totals() -> None:
+    with pytest.raises(ValueError, match="a drift cannot be told from totals"):
+        judged("Authorize p95 drift < 10%")
+
+
+def test_a_threshold_over_windows_says_so() -> None:
+    check = parse("all errors < 5%")
+
+    assert Result(check, None, False, 60.0).text == "all errors < 5% over 1m"
+    assert Result(check, None, False).text == "all errors < 5%"
 
 
 def test_the_verdict_is_invalid_before_it_is_failed_or_passed() -> None:

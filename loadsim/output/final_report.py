@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text
 
 from loadsim.metrics.snapshot import Example
-from loadsim.metrics.thresholds import ThresholdSyntaxError, parse
 from loadsim.output.layout import (
     BAD,
-    GOOD,
     NONE,
     QUIET,
     STRONG,
     WARNING,
-    Column,
     clean,
-    cut,
     duration,
     encodable,
     labelled,
-    measured,
     rate,
-    table,
     wrapped,
 )
+from loadsim.output.report_faults import faults
+from loadsim.output.report_load import load
 from loadsim.output.report_sessions import hardware, sessions, transactions
 from loadsim.output.report_tables import calls, classes, commands, response_times, stages
 from loadsim.output.report_troubles import troubles
+from loadsim.output.report_verdict import thresholds, verdict
 from loadsim.units import format_bytes, format_count
 
 Summary = Mapping[str, Any]
 
 _WIDEST: Final = 120
 _LABEL: Final = 17
-_SIGNALS: Final = {130: "SIGINT", 143: "SIGTERM"}
-_PREFLIGHT: Final = 3
 _FEW: Final = 100
 """Below so many charge points the memory of one says more of the simulator than of a charge point."""
 
@@ -62,13 +57,15 @@ def render_report(
     """
     width = min(console.width, _WIDEST)
     sections = (
-        _verdict(summary, width),
-        _thresholds(summary, width),
+        verdict(summary, width),
+        thresholds(summary, width),
         _carried(summary, width),
         calls(summary, width),
         response_times(summary, width),
         stages(summary, width),
         classes(summary, width),
+        faults(summary, width),
+        load(summary, width),
         sessions(summary, width),
         transactions(summary, width),
         _connections(summary, width),
@@ -85,90 +82,6 @@ def render_report(
         for line in section:
             # Lines are as wide as they should be; a path must not be broken, or it could not be copied.
             console.print(encodable(line, console.encoding), soft_wrap=True)
-
-
-def _verdict(summary: Summary, width: int) -> list[Text]:
-    verdict, complete = summary["verdict"], summary["complete"]
-    style = {"passed": GOOD, "failed": "red", "invalid": WARNING}[verdict]
-    shortfalls = list(_shortfalls(summary))
-    if verdict == "passed" and (shortfalls or not complete):
-        style = WARNING
-    title = [(verdict.upper(), f"bold {style}")]
-    if not complete:
-        title.append((" INCOMPLETE", BAD))
-    name = cut(summary.get("name", ""), max(width - 40, 12))
-    lines = [Text.assemble(*title, "  ", (name, STRONG), (f"  {duration(summary['duration_s'])}", QUIET))]
-    for why in _why_incomplete(summary):
-        lines += wrapped(why, width, style=BAD)
-    for shortfall in shortfalls:
-        lines += wrapped(shortfall, width, style=BAD)
-    if verdict == "invalid":
-        lines += wrapped("The generator was the bottleneck: these figures show loadsim, not the CSMS.", width)
-        for reason in summary.get("invalid_because", ()):
-            lines += wrapped(f"- {reason}", width, hang=2, style=WARNING)
-    return lines
-
-
-def _why_incomplete(summary: Summary) -> Iterator[str]:
-    if summary["complete"]:
-        return
-    code, lost = summary.get("exit_code"), summary.get("lost_workers", ())
-    signal = summary.get("interrupted_by") or _SIGNALS.get(code or 0)
-    aborted = summary.get("aborted_because")
-    yield from (f"{trouble[:1].upper()}{trouble[1:]}." for trouble in summary.get("troubles", ()))
-    if signal:
-        yield f"Interrupted by {signal}: what follows is the run up to then."
-    if aborted:
-        yield f"Given up before it began: {aborted}"
-    for worker in lost:
-        yield f"Lost {worker}"
-    if lost:
-        yield "What a lost worker did after its last snapshot is missing from these numbers."
-    elif not aborted and code == _PREFLIGHT and not summary.get("troubles"):
-        yield "The run was given up before it could begin."
-    elif not signal and not aborted and not summary.get("troubles"):
-        yield "The run did not reach its planned end."
-
-
-def _shortfalls(summary: Summary) -> Iterator[str]:
-    """Say what no threshold need have noticed: who was gone at the end, and what the CSMS never heard of."""
-    points, numbers = summary["charge_points"], summary.get("transactions") or {}
-    online, planned = points["online_end"], points.get("planned_end", 0)  # an earlier version's summary has none
-    # How many a lost worker had online at the end nobody knows; a run that was given up never had any.
-    if online < planned and not summary.get("lost_workers") and not summary.get("aborted_because"):
-        yield f"ONLY {format_count(online)} of {format_count(planned)} were online at the end."
-    for harm, what in (
-        ("lost", "LOST: the start or the stop given up after all tries."),
-        ("undelivered", "UNDELIVERED: over, the stop not confirmed at the end."),
-    ):
-        if numbers.get(harm):
-            begun = numbers["begun"]
-            yield f"{format_count(numbers[harm])} of {format_count(begun)} transactions {what}"
-
-
-def _thresholds(summary: Summary, width: int) -> list[Text]:
-    results = summary.get("thresholds", ())
-    if not results:
-        return [labelled("thresholds", [Text("none, so nothing could fail", style=QUIET)], width, label_width=_LABEL)]
-    failed = sum(not result["ok"] for result in results)
-    heading = f"thresholds  {failed} of {len(results)} failed" if failed else f"thresholds  all {len(results)} passed"
-    columns = [
-        Column(header="check", cells=[clean(result["check"]) for result in results], right=False),
-        Column(header="actual", cells=[_actual(result) for result in results], least=8),
-        Column(
-            header="",
-            cells=[Text("ok", style=GOOD) if result["ok"] else Text("FAILED", style=BAD) for result in results],
-            right=False,
-        ),
-    ]
-    return [Text(heading, style=STRONG), *table(columns, width, indent=2)]
-
-
-def _actual(result: Mapping[str, Any]) -> str:
-    try:
-        return measured(parse(result["check"]), result["actual"])
-    except ThresholdSyntaxError:  # written by a later version: its unit is unknown, its number is not
-        return NONE if result["actual"] is None else f"{result['actual']:g}"
 
 
 def _carried(summary: Summary, width: int) -> list[Text]:
@@ -212,6 +125,7 @@ def _connections(summary: Summary, width: int) -> list[Text]:
         return []
     counted = [
         f"{format_count(numbers['attempted'])} attempted",
+        *([f"{format_count(numbers['retried'])} of them again"] if numbers.get("retried") else []),
         f"{format_count(numbers['opened'])} opened",
         *([f"{format_count(numbers['abandoned'])} abandoned"] if numbers.get("abandoned") else []),
     ]

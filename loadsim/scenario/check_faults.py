@@ -64,7 +64,8 @@ def _check_when(fault: FaultModel, places: Places, path: KeyPath, timeline: Time
             places.report((*path, other), f"give either at or {other}", key=True)
             return
     if not {"at", "rate", "during"} & set(keys):
-        places.report(path, "expected at, rate or during, to say when")
+        if not places.broken(*path):
+            places.report(path, "expected at, rate or during, to say when")
         return
     if fault.during is not None and fault.during not in timeline.names:
         places.report((*path, "during"), unknown("stage", fault.during, timeline.names))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from loadsim.metrics.stretches import StageTime, measured_stretches
 from loadsim.metrics.thresholds import Check, ThresholdSyntaxError, parse
 from loadsim.scenario.check_faults import fault_names
 from loadsim.scenario.model_thresholds import ThresholdModel
@@ -89,21 +90,34 @@ def _check_over(threshold: ThresholdModel, check: Check, places: Places, path: K
     if over % _SHORTEST:
         places.report(place, f"expected whole seconds, as the numbers come, got {duration_text(over)}")
         return
-    window = timeline.window(check.stage)
-    if window is None:
-        return
-    begin, end = window
+    longest = _longest(timeline, check.stage, 0.0)
+    if not longest:
+        return  # stages are wrong, or none is ever counted, which was reported
     what = "the run" if check.stage is None else f"the stage {shown(check.stage)}"
-    if over > end - begin:
-        takes = duration_text(round(end - begin, 9))
-        places.report(place, f"{duration_text(over)} is longer than {what}, which takes {takes}")
+    if over > longest:
+        takes = f"of which at most {duration_text(longest)} are measured without a break"
+        if check.stage is not None or not timeline.unmeasured:
+            takes = f"which takes {duration_text(longest)}"
+        places.report(place, f"{duration_text(over)} is longer than {what}, {takes}")
         return
     after = threshold.after or 0.0
-    if begin < after < (timeline.duration or 0.0) and end - after < over:
-        left = f"has only {duration_text(round(end - after, 9))} left" if after < end else "is over"
+    left = _longest(timeline, check.stage, after)
+    if over > left and after < (timeline.duration or 0.0):
         places.report(
-            (*path, "after"), f"from {duration_text(after)} on {what} {left}; over asks for {duration_text(over)}"
+            (*path, "after"),
+            f"from {duration_text(after)} on no more than {duration_text(left)} of {what} are counted, "
+            f"and over asks for {duration_text(over)}",
         )
+
+
+def _longest(timeline: Timeline, stage: str | None, after: float) -> float:
+    """Return how long the longest stretch is that counts of the run, or *stage*; 0 where that is not known."""
+    times = [
+        StageTime(name, begin, end, name not in timeline.unmeasured)
+        for name, (begin, end) in (timeline.windows or {}).items()
+    ]
+    lengths = [each.end - each.begin for each in measured_stretches(times, stage, after)]
+    return round(max(lengths, default=0.0), 9)
 
 
 def _whole(check: Check) -> str:

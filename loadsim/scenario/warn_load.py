@@ -13,7 +13,7 @@ from loadsim.scenario.load_profile import stage_times
 from loadsim.scenario.places import Places
 from loadsim.scenario.plan import FleetPlan, Plan, Stage
 from loadsim.scenario.session_arrivals import planned_sessions
-from loadsim.units import duration_text, format_count, format_duration, shown
+from loadsim.units import duration_text, format_count, format_duration, rate_text, shown
 
 _STAYS: Final = 64
 """Stays, equally likely ones, that stand for how they are spread."""
@@ -129,12 +129,14 @@ def _warn_of_connects(plan: Plan, cap: float, places: Places) -> None:
             room = next((times[other][0] for other in changes if other > index), times[-1][1]) - begin
         if count <= cap * room * (1 + _ROUNDING):
             continue
-        asked = (
-            "at once" if stage.jump else f"in {duration_text(end - begin)} are {count / (end - begin):,.4g} a second"
-        )
-        stays = f", and {duration_text(round(room, 3))} are left for it" if stage.jump else ""
+        asked = "at once" if stage.jump else f"in {duration_text(end - begin)} are {_per_second(count / room)}"
+        left = f", and {duration_text(round(room, 3))} are left for it" if stage.jump else ""
         places.warn(
             ("stages", index, "online"),
-            f"{format_count(count)} connects {asked}, and csms.connect.rate lets {cap:,.4g} a second through: it takes "
-            f"{format_duration(count / cap)}{stays}",
+            f"{format_count(count)} connects {asked}, and csms.connect.rate lets {rate_text(cap)} through: it takes "
+            f"{format_duration(count / cap)}{left}",
         )
+
+
+def _per_second(rate: float) -> str:
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"

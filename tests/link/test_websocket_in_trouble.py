@@ -1,0 +1,270 @@
+"""Trouble on a real WebSocket, plain and through TLS: what the CSMS sees of it, and that nobody hangs."""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import trio
+
+from loadsim.link.link import CallFailed, Link
+from loadsim.link.transport import ConnectionLost, Slowness
+from loadsim.link.websocket import WebSocketTransport
+from loadsim.ocpp.rpc import Rpc
+from tests.link.peer import peer, self_signed
+
+pytestmark = pytest.mark.network
+
+
+@pytest.fixture(params=["plain", "tls"])
+def certificate(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    return None if request.param == "plain" else self_signed(tmp_path)
+
+
+def steady(latency: float, bandwidth: float | None = None) -> Slowness:
+    return Slowness(lambda: latency, bandwidth)
+
+
+async def is_lost(transport: WebSocketTransport, code: int = 1006) -> None:
+    with pytest.raises(ConnectionLost) as lost:
+        await transport.receive()
+    assert lost.value.code == code
+
+
+async def test_the_csms_sees_a_reset(certificate: Path | None) -> None:
+    async with peer(certificate) as (csms, nursery):
+        transport = await csms.connect(nursery)
+        await transport.send("one")
+        await csms.got(1)
+        nursery.start_soon(is_lost, transport)
+        await transport.reset()
+        await csms.ended.wait()
+
+        assert isinstance(csms.cause, OSError)
+        assert csms.cause.errno == errno.ECONNRESET
+        with pytest.raises(ConnectionLost):
+            await transport.send("more")
+        await transport.reset()
+
+
+async def test_the_csms_sees_no_reset_when_a_connection_is_dropped(certificate: Path | None) -> None:
+    async with peer(certificate) as (csms, nursery):
+        transport = await csms.connect(nursery)
+        await transport.abort()
+        await csms.ended.wait()
+
+        assert csms.cause is None
+
+
+async def test_a_held_connection_neither_pongs_nor_reads_nor_sends_and_goes_on_when_released(
+    certificate: Path | None,
+) -> None:
+    async with peer(certificate) as (csms, nursery):
+        transport = await csms.connect(nursery)
+        assert csms.websocket is not None
+        await csms.websocket.ping()
+        transport.hold()
+        got: list[str | bytes] = []
+
+        async def receive() -> None:
+            with suppress(ConnectionLost):  # at the end of the test
+                while True:
+                    got.append(await transport.receive())
+
+        nursery.start_soon(receive)
+        nursery.start_soon(transport.send, "out")
+        for text in ("in 1", "in 2", "in 3"):
+            await csms.send(text)
+        with trio.move_on_after(0.2) as scope:
+            await csms.websocket.ping()
+        assert scope.cancelled_caught
+        assert (got, csms.texts) == ([], [])
+
+        transport.release()
+        await csms.websocket.ping()
+        await transport.ping()
+        await csms.got(1)
+        assert (got, csms.texts) == (["in 1", "in 2", "in 3"], ["out"])
+
+
+async def test_a_call_that_times_out_while_its_connection_is_held_leaves_it_whole(certificate: Path | None) -> None:
+    async with peer(certificate) as (csms, nursery):
+        transport = await csms.connect(nursery)
+        counters: Counter[str] = Counter()
+        link = Link(transport, Rpc("a-"), counters)
+        nursery.start_soon(link.read, lambda asked: None, lambda stray, text: None)
+        transport.hold()
+        with pytest.raises(CallFailed) as failed:
+            await link.call("Heartbeat", b"{}", timeout=0.1)
+        assert failed.value.cause == "timeout"
+        assert link.lost is None
+
+        transport.release()
+        with pytest.raises(CallFailed):
+            await link.call("Heartbeat", b"{}", timeout=0.2)
+        assert csms.texts == ['[2,"a-2","Heartbeat",{}]']
+        assert counters["messages.sent"] == 1
+
+
+@pytest.mark.parametrize("end", ["abort", "reset", "aclose"])
+async def test_a_held_connection_can_be_ended_at_once_and_wakes_all_who_wait(
+    certificate: Path | None, end: str
+) -> None:
+    async with peer(certificate) as (csms, nursery):
+        transport = await csms.connect(nursery)
+        transport.hold()
+        async with trio.open_nursery() as waiting:
+            waiting.start_soon(is_lost, transport)
+
+            async def send() -> None:
+                with pytest.raises(ConnectionLost):
+                    await transport.send("never")
+
+            waiting.start_soon(send)
+            await trio.sleep(0.05)
+            begin = trio.current_time()
+            await getattr(transport, end)()
+        await transport.released()
+        assert trio.current_time() - begin < 1.0
+        await csms.ended.wait()
+        assert csms.texts == []
+
+
+async def test_that_the_csms_hung_up_on_a_held_connection_is_seen_when_it_is_released(
+    certificate: Path | None,
+) -> None:
+    async with peer(certificate) as (csms, nursery):
+        transport = await csms.connect(nursery)
+        transport.hold()
+        assert csms.websocket is not None
+        await csms.send("goodbye")
+        nursery.start_soon(csms.websocket.aclose, 1001)
+        with trio.move_on_after(0.2) as scope:
+            await transport.receive()
+        assert scope.cancelled_caught
+
+        transport.release()
+        assert await transport.receive() == "goodbye"
+        await is_lost(transport, 1001)
+
+
+async def test_a_slow_connection_delays_both_ways_without_holding_up_who_sends(certificate: Path | None) -> None:
+    async with peer(certificate) as (csms, nursery):
+        transport = await csms.connect(nursery)
+        transport.slow_down(steady(0.3))
+        begin = trio.current_time()
+        await transport.send("a")
+        await transport.send("b")
+        await csms.send("x")
+        assert trio.current_time() - begin < 0.25
+        assert await transport.receive() == "x"
+        assert 0.3 <= trio.current_time() - begin < 0.55
+        await csms.got(2)
+
+        assert csms.texts == ["a", "b"]
+        assert all(0.3 <= at - begin < 0.55 for _, at in csms.messages)
+        transport.slow_down(None)
+        begin = trio.current_time()
+        await transport.ping()
+        assert trio.current_time() - begin < 0.25
+
+
+async def test_a_slow_connection_is_slow_from_its_first_packet_on(certificate: Path | None) -> None:
+    async with peer(certificate) as (csms, nursery):
+        begin = trio.current_time()
+        transport = await csms.connect(nursery, steady(0.1))
+
+        round_trips = 1 if certificate is None else 2  # TCP's, and that of TLS 1.3
+        assert 0.2 * round_trips <= transport.connect_seconds < 0.2 * round_trips + 0.19
+        assert 0.2 <= transport.handshake_seconds < 0.39
+        assert transport.connect_seconds + transport.handshake_seconds <= trio.current_time() - begin
+        begin = trio.current_time()
+        await transport.ping()
+        assert 0.2 <= trio.current_time() - begin < 0.39
+
+
+async def test_a_slow_connection_that_is_closed_says_goodbye_properly() -> None:
+    async with peer() as (csms, nursery):
+        transport = await csms.connect(nursery)
+        transport.slow_down(steady(1.2))  # there and back is more than a peer usually has
+        await transport.send("last")
+        await transport.aclose()
+        await csms.ended.wait()
+
+        assert csms.texts == ["last"]
+        assert csms.websocket is not None
+        assert csms.websocket.closed is not None
+        assert csms.websocket.closed.code == 1000
+
+
+async def test_a_connection_that_is_slow_and_dropped_leaves_no_task_behind(certificate: Path | None) -> None:
+    async with peer(certificate) as (csms, _):
+        async with trio.open_nursery() as nursery:
+            transport = await csms.connect(nursery, steady(0.05))
+            transport.slow_down(steady(60.0))
+            await transport.send("never")
+            await transport.reset()
+        await csms.ended.wait()
+
+        assert csms.texts == []
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 300])
+async def test_anything_can_be_sent_in_any_number_of_frames(certificate: Path | None, frames: int) -> None:
+    async with peer(certificate) as (csms, nursery):
+        transport = await csms.connect(nursery)
+        sent: list[str | bytes] = ["", "{not json", "Säule 7 ☃ 🚗", b"\x00\xff", b"", "[" * 50_000]
+        for message in sent:
+            await transport.send_raw(message, frames=frames)
+        await transport.send("usual")
+        await csms.got(len(sent) + 1)
+
+        assert csms.texts == [*sent, "usual"]
+
+
+async def test_a_huge_message_lets_the_others_work_meanwhile() -> None:
+    async with peer() as (csms, nursery):
+        transport = await csms.connect(nursery)
+        turns = 0
+
+        async def work() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await trio.lowlevel.checkpoint()
+
+        message = "x" * (4 << 20)
+        async with trio.open_nursery() as working:
+            working.start_soon(work)
+            await transport.send_raw(message)
+            working.cancel_scope.cancel()
+        assert turns >= len(message) // 65_536
+        await csms.got(1)
+        assert csms.texts == [message]
+
+
+async def test_a_huge_message_that_is_given_up_halfway_ends_the_connection(certificate: Path | None) -> None:
+    async with peer(certificate) as (csms, nursery):
+        transport = await csms.connect(nursery)
+        with trio.move_on_after(0.05) as scope:
+            await transport.send_raw(b"x" * (64 << 20))
+        assert scope.cancelled_caught
+        with pytest.raises(ConnectionLost):
+            await transport.send("more")
+        await csms.ended.wait()
+        assert csms.texts == []
+
+
+async def test_a_message_to_a_csms_that_has_gone_says_so() -> None:
+    async with peer() as (csms, nursery):
+        transport = await csms.connect(nursery)
+        assert csms.websocket is not None
+        nursery.start_soon(csms.websocket.aclose, 1001)
+        await is_lost(transport, 1001)
+        with pytest.raises(ConnectionLost) as lost:
+            await transport.send_raw("more")
+
+        assert lost.value.code == 1001

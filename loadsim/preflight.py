@@ -1,4 +1,4 @@
-"""What this machine can carry, looked at before anything is sent: descriptors, ports, cores."""
+"""What this machine can carry, looked at before anything is sent: descriptors, ports, memory, cores."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from loadsim.errors import PreflightFailed
-from loadsim.limits import raise_descriptor_limit
+from loadsim.limits import CHARGE_POINT_BYTES, WORKER_BYTES, free_memory, raise_descriptor_limit
 from loadsim.scenario.load_profile import planned_online
 from loadsim.scenario.plan import Plan
+from loadsim.units import format_bytes
 
 DESCRIPTORS_OF_ITS_OWN: Final = 128
 """Descriptors that a worker needs besides its sockets."""
@@ -19,6 +20,10 @@ DESCRIPTORS_A_WORKER: Final = 7
 """Descriptors that the conductor needs for each worker while it starts it."""
 CHARGE_POINTS_A_WORKER: Final = 5_000
 """With more a second core helps, where there is one."""
+CSMS_BYTES: Final = 40_000_000
+"""Memory of the embedded CSMS without connections."""
+CONNECTION_BYTES: Final = 27_000
+"""Memory of the embedded CSMS for each connection."""
 _LINUX_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _OTHER_PORTS: Final = 16_384
 
@@ -50,7 +55,7 @@ def default_workers(plan: Plan) -> int:
 
 
 def check_machine(plan: Plan, workers: int) -> None:
-    """Refuse what cannot be: more sockets than descriptors or ports.
+    """Refuse what cannot be: more sockets than descriptors or ports, more charge points than memory holds.
 
     Raises:
         PreflightFailed: it says what is missing and what to do.
@@ -65,6 +70,21 @@ def check_machine(plan: Plan, workers: int) -> None:
             f"too few ports: {online:,} connections to one CSMS need {math.ceil(online / ports)} source addresses "
             f"of {ports:,} ports each, and there are {addresses}; set csms.source_addresses"
         )
+    needed, free = memory_needed(plan, workers), free_memory()
+    if needed > free:
+        raise PreflightFailed(
+            f"too little memory: {plan.charge_points:,} charge points in {workers} worker(s) need at least "
+            f"{format_bytes(needed)}, and {format_bytes(free)} are free; take fewer charge points, or more memory"
+        )
+
+
+def memory_needed(plan: Plan, workers: int) -> int:
+    """Return the bytes that the run takes at least: its workers, their charge points, the embedded CSMS."""
+    idle, _ = CHARGE_POINT_BYTES
+    needed = workers * WORKER_BYTES + plan.charge_points * idle
+    if plan.embedded is not None:
+        needed += CSMS_BYTES + most_online(plan) * CONNECTION_BYTES
+    return needed
 
 
 def _check_descriptors(plan: Plan, workers: int, online: int, limit: int) -> None:

@@ -1,4 +1,4 @@
-"""Which console is chosen, what the plain one writes, and that the live one leaves no trace."""
+"""Which console is chosen, and that the live one leaves no trace."""
 
 import io
 import re
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loadsim.output.console import LiveConsole, PlainConsole, SilentConsole, make_console, plain_line
-from loadsim.output.layout import BAD
-from tests.output.builders import Terminal, calls, healthy, paper, plan, progress, stage, take
+from loadsim.output.console import LiveConsole, SilentConsole, make_console
+from loadsim.output.plain_console import PlainConsole
+from tests.output.builders import Terminal, calls, healthy, paper, plan, progress, take
 
 
 def terminal(**environment: str) -> Console:
@@ -80,91 +80,6 @@ def test_a_terminal_that_is_not_utf8_is_not_sent_what_it_cannot_show() -> None:
     written = console.file.getvalue()  # type: ignore[attr-defined]
     assert "Straße ??" in re.sub(r"\x1b\[[0-9;]*m", "", written)
     written.encode("latin-1")
-
-
-def test_the_plain_console_writes_a_line_every_ten_seconds() -> None:
-    console, file = paper()
-    run = progress()
-    plain = PlainConsole(run, console)
-    for half in range(1, 71):
-        run.elapsed = half / 2
-        plain.refresh()
-
-    assert [text.split()[0] for text in file.getvalue().splitlines()] == ["0:00:10", "0:00:20", "0:00:30"]
-
-
-def test_the_plain_line_says_the_essential_on_one_line() -> None:
-    run = progress(plan(checks=("all errors == 0",)), elapsed=10.0, workers=2)
-    take(
-        run,
-        calls("Authorize", [0.04] * 99, accepted=98, timeout=1),
-        calls("Heartbeat", [0.5] * 100),
-        counters={"messages.sent": 250, "messages.received": 245},
-        gauges={"online": 498},
-    )
-    run.lost_workers[1] = "gone"
-    console, file = paper(80)
-    with PlainConsole(run, console) as plain:
-        plain.refresh()
-
-    assert file.getvalue() == (
-        "0:00:10  main 1/1  online 498/500  50.0 msg/s out, 49.0 in  Authorize p95 40ms p99 40ms  "
-        "errors 1 (0.50%)  lateness p99 3ms  1 of 1 thresholds failing  1 of 2 workers LOST\n"
-    )
-
-
-def test_the_plain_line_says_how_charging_goes() -> None:
-    run = progress(plan(session=True, stages=(stage("peak", 600.0, 500, sessions=0.5),)))
-    for second in range(1, 121):
-        take(run, at=float(second), counters={"sessions.started": second % 2}, charging=45)
-    take(run, counters={"sessions.no_free_connector": 3}, charging=45)
-
-    assert "  charging 45  sessions 1,800/h plan, 1,800/h done  " in plain_line(run).plain
-
-
-def test_drivers_who_found_no_connector_come_first_in_the_plain_line_and_loud() -> None:
-    run = progress(plan(session=True, stages=(stage("a-stage-of-a-long-name" * 3, 600.0, 500, sessions=0.5),)))
-    take(run, at=60.0, counters={"sessions.no_free_connector": 1234})
-    line = plain_line(run)
-
-    assert line.plain.startswith("0:01:00  no free connector 1,234  a-stage")
-    assert [line.plain[span.start : span.end] for span in line.spans if span.style == BAD] == [
-        "no free connector 1,234"
-    ]
-
-
-def test_the_plain_line_shows_all_calls_where_nobody_authorizes() -> None:
-    run = progress(elapsed=10.0)
-    take(run, calls("Heartbeat", [0.5] * 100))
-
-    assert "all p95 500ms p99 500ms" in plain_line(run).plain
-
-
-def test_the_plain_line_of_an_empty_run_has_no_invented_numbers() -> None:
-    assert "all p95 - p99 -  errors 0 (-)  lateness p99 -" in plain_line(progress(elapsed=10.0)).plain
-
-
-def test_what_happens_is_written_once_and_as_it_comes() -> None:
-    console, file = paper()
-    run = progress(elapsed=3.0)
-    plain = PlainConsole(run, console)
-    run.happened("one [red]\x1b[31m")
-    plain.refresh()
-    run.happened("two")
-    run.happened("two")
-    plain.refresh()
-    plain.refresh()
-
-    assert file.getvalue() == "0:00:03  one [red]\\x1b[31m\n0:00:03  two\n0:00:03  two\n"
-
-
-def test_the_plain_console_ends_with_how_the_run_stood() -> None:
-    console, file = paper()
-    run = progress(elapsed=4.0)
-    with PlainConsole(run, console):
-        run.happened("the end")
-
-    assert [text[:16] for text in file.getvalue().splitlines()] == ["0:00:04  the end", "0:00:04  main 1/"]
 
 
 def test_the_picture_for_the_readme_is_svg_that_loads_nothing() -> None:

@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 import urllib.parse
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
@@ -19,8 +20,10 @@ from rich.console import Console
 from loadsim.conductor import Finished, RunOptions, conduct
 from loadsim.dialects import DIALECTS
 from loadsim.errors import UsageError
-from loadsim.output.console import make_console
+from loadsim.output.console import ConsoleOutput, LiveConsole, make_console
 from loadsim.output.final_report import render_report
+from loadsim.output.layout import clean
+from loadsim.output.progress import Progress
 from loadsim.preflight import check_machine, default_workers
 from loadsim.scenario.plan import Plan
 from loadsim.scenario.read import read_scenario
@@ -40,28 +43,40 @@ def run(
     console: str,
     as_json: bool,
     quiet: bool,
+    overrides: Sequence[str] = (),
+    dry_run: bool = False,
 ) -> int:
     """Run a scenario to its end and show what came of it; return the exit code.
+
+    *overrides* are values in place of the scenario's, as ``key=value``. A *dry_run* says what it would be, starts and
+    sends nothing, and leaves nothing behind.
 
     Raises:
         UsageError: the scenario or the results folder is no good; nothing was sent.
         PreflightFailed: the run could not begin.
     """
     actions = DIALECTS["1.6"].actions
-    scenario = read_scenario(find_scenario(path), os.environ, actions=actions, configuration=initial_problem)
+    scenario = read_scenario(
+        find_scenario(path), os.environ, actions=actions, configuration=initial_problem, overrides=overrides
+    )
     plan = resolve(scenario, seed=seed)
     workers = workers or default_workers(plan)
-    check_machine(plan, workers)
     screen = Console(file=_unless_gone(sys.stderr))
-    if not quiet:
+    for warning in scenario.warnings:
+        screen.print(str(warning), markup=False, highlight=False, soft_wrap=True)
+    check_machine(plan, workers)
+    if not quiet or dry_run:
         _announce(plan, workers, screen)
+    if dry_run:
+        return 0
     options = RunOptions(
         results=results or Path(plan.results),
         workers=workers,
         graceful_stop=graceful_stop,
         scenario_text=scenario.text,
         resolved_text=resolved_yaml(scenario, plan),
-        make_screen=lambda progress: make_console(
+        overrides=scenario.overrides,
+        make_screen=lambda progress: _make_screen(
             cast("Literal['auto', 'live', 'plain', 'off']", console), progress, screen
         ),
     )
@@ -87,6 +102,14 @@ def _announce(plan: Plan, workers: int, screen: Console) -> None:
     )
 
 
+def _make_screen(mode: Literal["auto", "live", "plain", "off"], progress: Progress, screen: Console) -> ConsoleOutput:
+    chosen = make_console(mode, progress, screen)
+    if isinstance(chosen, LiveConsole):
+        for note in progress.preflight:  # a picture that moves would not keep it
+            screen.print(clean(note), markup=False, highlight=False, soft_wrap=True)
+    return chosen
+
+
 def _is_loopback(url: str) -> bool:
     host = urllib.parse.urlsplit(url).hostname or ""
     try:
@@ -104,7 +127,7 @@ def _again(seed: int) -> str:
 def _show(finished: Finished, screen: Console, *, as_json: bool, quiet: bool) -> None:
     aborted = finished.progress.aborted_because
     if aborted is not None:
-        screen.print(aborted, markup=False, highlight=False, soft_wrap=True)
+        screen.print(clean(aborted), markup=False, highlight=False, soft_wrap=True)
     if as_json:
         print(json.dumps(finished.summary, indent=2, ensure_ascii=False), file=_unless_gone(sys.stdout), flush=True)
     elif not quiet and aborted is None:

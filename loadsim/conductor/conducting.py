@@ -93,6 +93,7 @@ def _write_run(state: RunState, *, exit_code: int | None, ended_s: float | None 
             "duration_s": ended_s,
             "exit_code": exit_code,
             "preflight": list(state.progress.preflight),
+            "overrides": list(state.options.overrides),
             "workers": state.options.workers,
             "graceful_stop_s": state.options.graceful_stop,
             "charge_points": plan.charge_points,

@@ -24,7 +24,10 @@ _LAST_WORDS_EACH: Final = 0.003
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """How to run a plan. *scenario_text* and *resolved_text* are kept with the results; seconds."""
+    """How to run a plan; seconds.
+
+    *scenario_text*, *resolved_text* and *overrides* (values in place of the scenario's) are kept with the results.
+    """
 
     results: Path
     workers: int
@@ -32,6 +35,7 @@ class RunOptions:
     scenario_text: str
     resolved_text: str
     make_screen: Callable[[Progress], ConsoleOutput]
+    overrides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,7 @@ def problem_in_words(finding: Finding, url: str) -> str:
     if finding.step == "boot":
         cure = _BOOTING.get(finding.outcome, "")
         return (
-            f"the CSMS at {url} does not take part: {who} has no valid answer to its BootNotification: "
-            f"{came}{_also(cure)}"
+            f"the CSMS at {url} is not ready: {who} got no valid answer to its BootNotification: {came}{_also(cure)}"
         )
     return f"an internal error ended {who} before the run began, see loadsim.log: {came}"
 

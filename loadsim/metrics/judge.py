@@ -155,6 +155,8 @@ class GeneratorHealth:
     sessions_behind: int = 0
     """Sessions that were due and that the generator had not begun at the end."""
     sessions_due: int = 0
+    cores: int = 0
+    """Cores of this machine; 0: unknown."""
 
 
 MOST_LATENESS: Final = 0.020
@@ -164,12 +166,47 @@ MOST_CPU: Final = 0.90
 MOST_BUSY_SECONDS: Final = 10.0
 MOST_BEHIND: Final = 0.02
 _LATENESS_SHARE: Final = 0.10
+_IDLE_WORKER: Final = 0.50
+_EXHAUSTION: Final = {
+    "EMFILE": "use more workers, or raise the descriptor limit",
+    "EADDRNOTAVAIL": "use more source_addresses, or fewer charge points",
+}
 
 
 def invalid_because(health: GeneratorHealth, checks: Sequence[Check]) -> list[str]:
-    """Say why the figures show the simulator and not the CSMS; none is right."""
+    """Say why the figures show the simulator and not the CSMS: which limit was crossed, what helps; none is right.
+
+    Everything here is measured of the generator: whatever a CSMS does, how slowly, or not at all, is no reason.
+    """
     reasons = []
-    limit, because = MOST_LATENESS, ""
+    limit, because = _lateness_limit(checks)
+    cure = _cure(health)
+    if health.lateness_p99 is not None and health.lateness_p99 > limit:
+        reasons.append(
+            f"p99 lateness {health.lateness_p99 * 1e3:.1f} ms, more than {limit * 1e3:.1f} ms{because}: "
+            f"{_others(health)}{cure}"
+        )
+    if health.busy_seconds >= MOST_BUSY_SECONDS:
+        reasons.append(
+            f"a worker above {MOST_CPU:.0%} of a core for {health.busy_seconds:.0f} s, "
+            f"{MOST_BUSY_SECONDS:.0f} s are too long: {cure}"
+        )
+    for behind, due, what in (
+        (health.behind, health.due, "charge points"),
+        (health.sessions_behind, health.sessions_due, "sessions"),
+    ):
+        if due and behind > MOST_BEHIND * due:
+            reasons.append(
+                f"{behind} of {due} {what} that were due were not begun by the end, more than {MOST_BEHIND:.0%}: "
+                f"{cure}"
+            )
+    for what, count in health.exhausted.items():
+        reasons.append(f"{count} connects failed with {what} on this machine: {_EXHAUSTION.get(what, cure)}")
+    return reasons
+
+
+def _lateness_limit(checks: Sequence[Check]) -> tuple[float, str]:
+    """Return how late the generator may be, in seconds, and which threshold makes it that little."""
     latencies = [
         check
         for check in checks
@@ -178,30 +215,22 @@ def invalid_because(health: GeneratorHealth, checks: Sequence[Check]) -> list[st
     if latencies:
         tightest = min(latencies, key=lambda check: check.value)
         share = max(tightest.value * _LATENESS_SHARE, LATENESS_OF_AN_IDLE_MACHINE)
-        if share < limit:
-            limit, because = share, f" (a tenth of what '{tightest.text}' allows)"
-    if health.lateness_p99 is not None and health.lateness_p99 > limit:
-        reasons.append(
-            f"p99 lateness {health.lateness_p99 * 1e3:.1f} ms, more than {limit * 1e3:.1f} ms{because}: "
-            "use more workers, or fewer charge points a worker"
-        )
-    if health.busy_seconds >= MOST_BUSY_SECONDS:
-        reasons.append(
-            f"a worker above {MOST_CPU:.0%} of a core for {health.busy_seconds:.0f} s: use more workers or cores"
-        )
-    if health.due and health.behind > MOST_BEHIND * health.due:
-        reasons.append(
-            f"{health.behind} of {health.due} charge points not begun at the end: use more workers, or more cores"
-        )
-    if health.sessions_due and health.sessions_behind > MOST_BEHIND * health.sessions_due:
-        reasons.append(
-            f"{health.sessions_behind} of {health.sessions_due} sessions not begun at the end: use more workers, or "
-            "more cores"
-        )
-    for what, count in health.exhausted.items():
-        cure = "more descriptors or workers" if what == "EMFILE" else "more source_addresses"
-        reasons.append(f"{count} connects failed with {what} on this machine: use {cure}")
-    return reasons
+        if share < MOST_LATENESS:
+            return share, f" (a tenth of what '{tightest.text}' allows)"
+    return MOST_LATENESS, ""
+
+
+def _cure(health: GeneratorHealth) -> str:
+    if health.cores and health.workers >= health.cores:
+        return f"use fewer charge points a worker, or a machine with more than {health.cores} cores for more workers"
+    return "use more workers, or fewer charge points a worker"
+
+
+def _others(health: GeneratorHealth) -> str:
+    """Say that it is not the workers who take the machine's time, where it is not."""
+    if health.cpu_max >= _IDLE_WORKER:
+        return ""
+    return f"no worker took more than {health.cpu_max:.0%} of a core, so look what else takes them; "
 
 
 def verdict(results: Sequence[Result], invalid: Sequence[str]) -> VerdictName:

@@ -1,8 +1,8 @@
 """junit.xml: the thresholds as test cases, for pipelines that read JUnit reports (Jenkins, GitLab, and others).
 
-A threshold that does not hold is a failure. What keeps a run from saying anything (it is INVALID, was interrupted, lost
-a worker, could not begin) is an error of a case of its own, and where the figures show the generator one of every
-threshold: whatever makes the exit code other than 0 turns a pipeline red here, too.
+A threshold that does not hold is a failure. What keeps a run from saying anything (it is INVALID, was interrupted,
+lost a worker, could not begin) is an error of a case of its own, and where the figures show the generator one of
+every threshold: whatever makes the exit code other than 0 turns a pipeline red here, too.
 """
 
 from __future__ import annotations

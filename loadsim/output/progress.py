@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ _EXAMPLES_KEPT: Final = 500
 _RECENT_SECONDS: Final = 5.0
 _OUTLIVING: Final = frozenset({"charge_points.started", "charge_points.online_end"})
 _CPU_WINDOW: Final = 1.0
+_CORES: Final = os.cpu_count() or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,7 @@ class Progress:
             due=self.totals.counters["generator.due"],
             sessions_behind=self.totals.counters["sessions.behind"],
             sessions_due=self.totals.counters["sessions.due"],
+            cores=_CORES,
         )
 
     def actions(self) -> dict[str, CallNumbers]:

@@ -27,6 +27,7 @@ from loadsim.output.csv_windows import (
     Window,
 )
 from loadsim.output.grid import Grid, Standing
+from loadsim.output.junit import junit_xml
 from loadsim.output.progress import Progress
 from loadsim.scenario.plan import Plan
 
@@ -79,9 +80,10 @@ class RunFolder:
         self._write_json("run.json", {"schema": 1, **facts, "host": host})
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Write summary.json; what was kept for the case that the run would be killed is not needed any more."""
+        """Write summary.json and junit.xml; what was kept in case the run would be killed is not needed any more."""
         with self._writing():
             self._write_json("summary.json", summary)
+            self._replace("junit.xml", junit_xml(summary))
             self._checkpoint.remove()
 
     def save(self, progress: Progress) -> None:

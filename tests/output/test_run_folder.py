@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from loadsim.metrics.recorder import Recorder
 from loadsim.output.run_folder import RunFolder
+from loadsim.output.summary import build_summary
 from loadsim.scenario.plan import Stage
-from tests.output.builders import plan
+from tests.output.builders import calls as take_calls
+from tests.output.builders import plan, progress, take
 
 STAGES = (
     Stage(name="first", duration=3, online={"demo": 1}),
@@ -173,3 +177,14 @@ def test_the_rows_of_sessions_add_up_to_what_was_counted(folder: RunFolder) -> N
     assert sum(int(row["transactions_begun"]) for row in written) == 5050
     assert sum(int(row["transactions_stopped"]) for row in written) == 100
     assert [row["charging"] for row in written] == [str(ten * 10) for ten in range(1, 11)]
+
+
+def test_the_summary_comes_with_the_same_verdict_for_pipelines(folder: RunFolder) -> None:
+    run = progress(plan(checks=("all errors == 0",)), elapsed=10.0)
+    take(run, take_calls("Authorize", [0.1], accepted=0, timeout=1))
+    folder.write_summary(build_summary(run, duration=10.0))
+
+    (suite,) = ET.parse(folder.path / "junit.xml").getroot().iter("testsuite")  # noqa: S314 - our own
+    assert (suite.get("name"), suite.get("failures")) == ("smoke", "1")
+    assert json.loads((folder.path / "summary.json").read_text(encoding="utf-8"))["verdict"] == "failed"
+    assert not list(folder.path.glob("*.new"))

@@ -206,6 +206,11 @@ def format_count(number: int) -> str:
     return f"{number:,}"
 
 
+def format_things(number: int, thing: str) -> str:
+    """Write how many of a *thing* there are: "1 driver", "4,987 drivers"."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def format_bytes(number: float) -> str:
     """Round *number* bytes for a person, in powers of 1000: "512 B", "5.1 kB", "210 MB"."""
     size, units = float(number), ["TB", "GB", "MB", "kB", "B"]

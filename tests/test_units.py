@@ -251,6 +251,7 @@ def test_a_duration_is_rounded_for_people(seconds: float, text: str) -> None:
 def test_shares_counts_and_bytes_are_rounded_for_people() -> None:
     assert units.format_share(0.0201) == "2.01%"
     assert units.format_count(4987) == "4,987"
+    assert [units.format_things(n, "driver") for n in (0, 1, 4987)] == ["0 drivers", "1 driver", "4,987 drivers"]
     assert [units.format_bytes(n) for n in (512, 5100, 210e6, 1.25e9, 999.6, 5e15)] == [
         "512 B",
         "5.1 kB",

@@ -8,7 +8,7 @@ from loadsim.scenario.load_profile import planned_online, planned_online_seconds
 from loadsim.scenario.model_faults import FaultModel
 from loadsim.scenario.places import Places
 from loadsim.scenario.plan import FaultPlan, FleetPlan, Plan
-from loadsim.units import duration_text, format_count, rate_text, share_text, shown
+from loadsim.units import duration_text, format_things, rate_text, share_text, shown
 
 
 def warn_of_faults(plan: Plan, models: Sequence[FaultModel], places: Places) -> None:
@@ -43,19 +43,19 @@ def hits_nobody(plan: Plan, fault: FaultPlan) -> str | None:
         among = [planned_online(plan.stages, fleet.name, fault.at) for fleet in fleets]
         if not any(among):
             return f"it hits nobody: no charge point{whose} is to be online at {duration_text(fault.at)}"
-        return _rounds_to_nobody(fault, among, f"that are to be online at {duration_text(fault.at)}")
+        return _rounds_to_nobody(fault, among, f"{whose} to be online at {duration_text(fault.at)}")
     among = [fleet.count for fleet in fleets]
-    doubt = _rounds_to_nobody(fault, among, f"there are{whose}")
+    doubt = _rounds_to_nobody(fault, among, whose)
     return doubt or _hardly_ever(plan, fault, fleets)
 
 
 def _rounds_to_nobody(fault: FaultPlan, among: Sequence[int], which: str) -> str | None:
     if any(round(fault.share * count) for count in among):
         return None
-    each = " of each fleet" if len(among) > 1 else ""
+    each = " in each fleet" if len(among) > 1 else ""
     return (
-        f"it hits nobody: {share_text(fault.share)}{each} of the {format_count(sum(among))} charge points {which} "
-        "rounds to none"
+        f"it hits nobody: {share_text(fault.share)} of {format_things(sum(among), 'charge point')}{which} "
+        f"rounds to none{each}"
     )
 
 

@@ -13,7 +13,7 @@ from loadsim.scenario.load_profile import stage_times
 from loadsim.scenario.places import Places
 from loadsim.scenario.plan import FleetPlan, Plan, Stage
 from loadsim.scenario.session_arrivals import planned_sessions
-from loadsim.units import duration_text, format_count, format_duration, rate_text, shown
+from loadsim.units import duration_text, format_count, format_duration, format_things, rate_text, shown
 
 _STAYS: Final = 64
 """Stays, equally likely ones, that stand for how they are spread."""
@@ -64,17 +64,17 @@ def _warn_of_few_connectors(
     most = max(stage.sessions.get(fleet.name, 0.0) for stage in stages)
     if not connectors or min(total, most * mean) * (1 - session.no_show) <= connectors:
         return
-    busiest = max(
-        (busy_connectors(stages, fleet.name, session, moment), -index, moment) for index, moment in _moments(stages)
-    )
-    busy, index = busiest[0], -busiest[1]
+    moments = list(_moments(stages))
+    users = [round(busy_connectors(stages, fleet.name, session, moment), 6) for _, moment in moments]
+    busy = max(users)
     if busy <= connectors:
         return
+    index, moment = moments[users.index(busy)]
     places.warn(
         ("stages", index, "sessions"),
         f"up to {_hourly(stages, fleet.name, index)} to the fleet {shown(fleet.name)}, each plugged in for "
         f"{format_duration(mean)} on average, need {format_count(round(busy))} connectors at "
-        f"{duration_text(round(busiest[2]))}, and it has {format_count(connectors)}: about "
+        f"{duration_text(round(moment))}, and it has {format_count(connectors)}: about "
         f"{(1 - connectors / busy) * 100:.0f}% of the drivers will find none",
     )
 
@@ -105,8 +105,8 @@ def _warn_of_nobody_online(stages: Sequence[Stage], fleet: FleetPlan, places: Pl
         if come >= 0.5:
             places.warn(
                 ("stages", index, "sessions"),
-                f"about {format_count(round(come))} drivers come to the fleet {shown(fleet.name)} while none of its "
-                "charge points is online: they will find no connector",
+                f"about {format_things(round(come), 'driver')} for the fleet {shown(fleet.name)}, and none of its "
+                "charge points is online: no connector will be found",
             )
 
 
@@ -133,8 +133,8 @@ def _warn_of_connects(plan: Plan, cap: float, places: Places) -> None:
         left = f", and {duration_text(round(room, 3))} are left for it" if stage.jump else ""
         places.warn(
             ("stages", index, "online"),
-            f"{format_count(count)} connects {asked}, and csms.connect.rate lets {rate_text(cap)} through: it takes "
-            f"{format_duration(count / cap)}{left}",
+            f"{format_things(count, 'connect')} {asked}, and csms.connect.rate lets {rate_text(cap)} through: it "
+            f"takes {format_duration(count / cap)}{left}",
         )
 
 

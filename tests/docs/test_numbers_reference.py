@@ -14,9 +14,12 @@ from loadsim.metrics.judge import MOST_BUSY_SECONDS, MOST_CPU, MOST_LATENESS
 from loadsim.metrics.snapshot import Example
 from loadsim.metrics.thresholds import AGGREGATES, parse
 from loadsim.metrics.transactions import FAULTS
+from loadsim.output.csv_connections import CONNECTION_COLUMNS
+from loadsim.output.csv_faults import FAULT_COLUMNS
 from loadsim.output.csv_windows import COMMAND_COLUMNS, GENERATOR_COLUMNS, SESSION_COLUMNS, WINDOW_COLUMNS
 from loadsim.output.summary import build_summary
-from loadsim.scenario.plan import EmbeddedCsms
+from loadsim.scenario.model import WRITTEN
+from loadsim.scenario.plan import MALFORMED_KINDS, EmbeddedCsms, FaultPlan
 from loadsim.v16.central import Central
 from loadsim.v16.commands import COMMANDS
 from loadsim.v16.configuration import KEYS
@@ -33,6 +36,8 @@ MAPS = {
     "connections.lost_by_code",
     "connections.refused",
     "embedded_csms",
+    "faults",
+    "faults.*.malformed",
     "outbox.given_up",
     "reboots",
     "stages",
@@ -43,7 +48,8 @@ MAPS = {
 
 def real_summary() -> Any:
     """Build the summary of a run in which everything happened that a summary can tell of."""
-    plan = builders.plan(checks=("all errors == 0",))
+    garbage = FaultPlan(name="garbage", do="malformed", rate=0.01, end=60.0, kinds=MALFORMED_KINDS)
+    plan = builders.plan(checks=("all errors == 0",), faults=(garbage,))
     progress = builders.progress(plan)
     builders.take(
         progress,
@@ -135,6 +141,8 @@ def test_every_column_and_no_other_is_in_the_reference() -> None:
     assert table("results.md", "windows") == list(WINDOW_COLUMNS)
     assert table("results.md", "sessions") == list(SESSION_COLUMNS)
     assert table("results.md", "commands") == list(COMMAND_COLUMNS)
+    assert table("results.md", "connections") == list(CONNECTION_COLUMNS)
+    assert table("results.md", "faults") == list(FAULT_COLUMNS)
     assert table("results.md", "generator") == list(GENERATOR_COLUMNS)
     assert table("results.md", "errors") == list(Example.__struct_fields__)
 
@@ -180,3 +188,9 @@ def test_the_limits_of_an_invalid_run_are_those_of_the_code() -> None:
     assert f"more than {MOST_LATENESS * 1000:.0f} ms" in text
     assert f"above {MOST_CPU:.0%}".replace("%", " %") in text
     assert f"for {MOST_BUSY_SECONDS:.0f} s" in text
+
+
+def test_every_result_file_that_a_scenario_may_name_is_in_the_reference() -> None:
+    section = read(REFERENCE / "results.md").partition("| file | what | written |")[2].partition("\n\n")[0]
+
+    assert set(WRITTEN) <= {code(row[0]) for row in rows(section)}

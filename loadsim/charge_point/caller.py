@@ -107,7 +107,7 @@ class Caller:
             raise
         try:
             link = self.link
-            if link is None or link.lost is not None or (allowed is not None and not allowed(self)):
+            if link is None or not self.linked or (allowed is not None and not allowed(self)):
                 if kept:
                     raise NotSent
                 series.skipped_offline += 1

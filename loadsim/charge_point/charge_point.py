@@ -145,6 +145,8 @@ class ChargePoint(Connecting):
             self.stopped_at = self.context.clock.elapsed if ended_at is None else ended_at
             self._linked_at_stop = self.linked
             self._count_online(False)  # however long it takes to go: the plan does not want it online any more
+        if self.is_silent and self.link is not None and self.context.ended_at is None:
+            self.link.fail_open_call("connection_lost taken offline while the connection was half open")
         for scope in (self._living, self._doing, *(self._tasks or ())):
             if scope is not None:
                 scope.cancel()

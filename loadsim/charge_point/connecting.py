@@ -122,9 +122,19 @@ class Connecting(Caller, ABC):
     # How connections end.
 
     @property
+    def linked(self) -> bool:
+        """Whether there is a connection that has not ended, and is not just being ended without a last word."""
+        return super().linked and (self._leaving is None or self._leaving.why is None)
+
+    @property
     def reachable(self) -> bool:
         """Whether it has a connection, and is not about to end it."""
         return self.linked and self._leaving is None and not self.over
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether its connection is half open on purpose."""
+        return self.link is not None and self.link.transport.held
 
     @property
     def is_online(self) -> bool:
@@ -143,9 +153,12 @@ class Connecting(Caller, ABC):
         self._leave(_Leaving(how, _DROPPED))
 
     def _leave(self, leaving: _Leaving) -> None:
-        self._leaving = leaving
         if self.trouble is not None:
             self.trouble.hits.hung_up()
+        self._leaving = leaving
+        why = _SILENT.why if leaving.why is None and self.is_silent else leaving.why
+        if why is not None and self.link is not None:  # its behaviours end when the open call has
+            self.link.fail_open_call(f"connection_lost {why}")
         if self._doing is not None:
             self._doing.cancel()
 
@@ -158,7 +171,7 @@ class Connecting(Caller, ABC):
         try:
             link = self.link
             message_id = self._rpc.last_id if kind == DUPLICATE else self._rpc.new_id()
-            if link is None or not self.reachable or link.transport.held or message_id is None:
+            if link is None or not self.reachable or self.is_silent or message_id is None:
                 return
             built = malformed(kind, message_id, uniform)
             self._rpc.provoke(built.message_id, nameless=built.nameless)
@@ -234,7 +247,7 @@ class Connecting(Caller, ABC):
                 await self._behave()
         if link is None:
             return
-        leaving = _SILENT if link.transport.held and not self._is_abrupt else self._leaving
+        leaving = _SILENT if self.is_silent and not self._is_abrupt else self._leaving
         if link.lost is None and (leaving is None or leaving.why is None):
             await self._turn.take()  # the open call, of whichever behaviour, has its answer first
             self._turn.release()

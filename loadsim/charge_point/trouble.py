@@ -152,8 +152,7 @@ def send_malformed(charge_point: ChargePoint, fault: str, moment: float, *, kind
     Told of is what the CSMS makes of it: it has survived when a later call on the connection is answered, whatever
     the answer; the message has closed the connection when that ends before, and not by the charge point itself.
     """
-    link = charge_point.link
-    if link is None or not charge_point.reachable or link.transport.held:
+    if charge_point.is_silent or not charge_point.reachable:
         return False
 
     def begins() -> None:

@@ -31,8 +31,9 @@ _STDOUT: Final = 1
 def main() -> int:
     """Run the process; return its exit code."""
     # These go to the whole group of processes: the parent decides when this one ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     logging.getLogger().addHandler(logging.NullHandler())  # stderr is the parent's terminal
     try:
         trio.run(_serve, _read_options())

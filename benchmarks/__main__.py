@@ -13,7 +13,7 @@ from typing import Final
 
 import psutil
 
-from benchmarks import bring_up, charging, fleet, round_trip, truth
+from benchmarks import bring_up, charging, fleet, round_trip, truth, verdict
 
 BENCHMARKS: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "round-trip": round_trip.measure,
@@ -21,6 +21,7 @@ BENCHMARKS: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "fleet": fleet.measure,
     "charging": charging.measure,
     "truth": truth.measure,
+    "verdict": verdict.measure,
 }
 
 

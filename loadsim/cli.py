@@ -51,6 +51,21 @@ ScenarioFile = Annotated[
     Path,
     typer.Argument(metavar="SCENARIO", help="A YAML file, or the name of a shipped scenario.", show_default=False),
 ]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override one value of the scenario, as in stages.peak.for=5m; can be given often.",
+        show_default=False,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=256, envvar="LOADSIM_WORKERS", help="Worker processes; by default what the run asks for."
+    ),
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -67,12 +82,8 @@ def _global(
 @app.command()
 def run(
     scenario: ScenarioFile,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=256, envvar="LOADSIM_WORKERS", help="Worker processes; by default what the run asks for."
-        ),
-    ] = None,
+    overrides: Overrides = None,
+    workers: Workers = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, envvar="LOADSIM_SEED", help="Overrides the scenario's seed.")
     ] = None,
@@ -88,6 +99,9 @@ def run(
     ] = ConsoleMode.AUTO,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json on stdout, not the report.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor report.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan, check this machine, and send nothing.")
+    ] = False,
 ) -> None:
     """Run a scenario and report what the CSMS did."""
     from loadsim import run_command  # noqa: PLC0415
@@ -101,8 +115,24 @@ def run(
         console="off" if quiet else console.value,
         as_json=as_json,
         quiet=quiet,
+        overrides=overrides or (),
+        dry_run=dry_run,
     )
     raise typer.Exit(code)
+
+
+@app.command()
+def plan(
+    scenario: ScenarioFile,
+    overrides: Overrides = None,
+    workers: Workers = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+) -> None:
+    """Show what a run would be and need: curves, connects and messages a second, sockets, memory; send nothing."""
+    from loadsim import plan_command  # noqa: PLC0415
+    from loadsim.scenario.resolve import resolve  # noqa: PLC0415
+
+    plan_command.show(resolve(_read(scenario, overrides), seed=0), workers=workers, as_json=as_json)
 
 
 @app.command()
@@ -111,6 +141,7 @@ def validate(
         list[Path],
         typer.Argument(metavar="SCENARIO...", help="YAML files, or names of shipped scenarios.", show_default=False),
     ],
+    overrides: Overrides = None,
 ) -> None:
     """Check scenarios; all mistakes are reported at once, each with its place."""
     from loadsim.scenario.resolve import resolve  # noqa: PLC0415
@@ -119,7 +150,7 @@ def validate(
     wrong: list[str] = []
     for path in scenarios:
         try:
-            plan = resolve(_read(path), seed=0)
+            plan = resolve(_read(path, overrides), seed=0)
         except LoadsimError as error:
             wrong.append(str(error))
         else:
@@ -138,13 +169,13 @@ def schema() -> None:
 
 
 @app.command()
-def ids(scenario: ScenarioFile) -> None:
+def ids(scenario: ScenarioFile, overrides: Overrides = None) -> None:
     """Print the identities and id tags that a scenario uses, as CSV, to provision a CSMS with."""
     from loadsim.scenario.identities import write_ids  # noqa: PLC0415
     from loadsim.scenario.resolve import resolve  # noqa: PLC0415
 
     try:
-        write_ids(resolve(_read(scenario), seed=0), sys.stdout)
+        write_ids(resolve(_read(scenario, overrides), seed=0), sys.stdout)
         sys.stdout.flush()
     except BrokenPipeError:  # `loadsim ids ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -220,14 +251,20 @@ def csms(
     )
 
 
-def _read(path: Path) -> Scenario:
+def _read(path: Path, overrides: list[str] | None) -> Scenario:
+    """Read a scenario; its warnings go to stderr."""
     from loadsim.dialects import DIALECTS  # noqa: PLC0415
     from loadsim.scenario.read import read_scenario  # noqa: PLC0415
     from loadsim.scenario.shipped import find_scenario  # noqa: PLC0415
     from loadsim.v16.configuration import initial_problem  # noqa: PLC0415
 
     actions = DIALECTS["1.6"].actions
-    return read_scenario(find_scenario(path), os.environ, actions=actions, configuration=initial_problem)
+    scenario = read_scenario(
+        find_scenario(path), os.environ, actions=actions, configuration=initial_problem, overrides=overrides or ()
+    )
+    for warning in scenario.warnings:
+        print(warning, file=sys.stderr)
+    return scenario
 
 
 def _duration(option: str, text: str) -> float:

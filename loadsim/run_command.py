@@ -24,6 +24,7 @@ from loadsim.output.console import ConsoleOutput, LiveConsole, make_console
 from loadsim.output.final_report import render_report
 from loadsim.output.layout import clean
 from loadsim.output.progress import Progress
+from loadsim.plan_command import show
 from loadsim.preflight import check_machine, default_workers
 from loadsim.scenario.plan import Plan
 from loadsim.scenario.read import read_scenario
@@ -68,6 +69,7 @@ def run(
     if not quiet or dry_run:
         _announce(plan, workers, screen)
     if dry_run:
+        show(plan, workers=workers, as_json=as_json)
         return 0
     options = RunOptions(
         results=results or Path(plan.results),

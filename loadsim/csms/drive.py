@@ -89,6 +89,8 @@ class Drive:
         self._alarm = Alarm()
         self._begun = trio.Event()
         self._resting = False
+        self._early: dict[str, None] = {}
+        """Who has booted before the beginning, in order: that counts as at the beginning."""
         self._zero = 0.0
         self._nursery: trio.Nursery | None = None
         self._pending: dict[tuple[int, str, int], int] = {}
@@ -115,6 +117,9 @@ class Drive:
         async with trio.open_nursery() as self._nursery:
             for planned in self._planned:
                 self._start(planned)
+            for identity in self._early:
+                if self._points.online(identity):
+                    self._follow(identity, ON_BOOT, 0)
             while True:
                 if not self._entries:
                     await self._alarm.sleep_until()
@@ -146,7 +151,9 @@ class Drive:
         if call.action == "BootNotification":
             self._points.leave(identity)
             self.entered(identity)
-            if self._points.online(identity):
+            if not self._begun.is_set():
+                self._early[identity] = None
+            elif self._points.online(identity):
                 self._follow(identity, ON_BOOT, 0)
             return
         point = self._points.online(identity)

@@ -98,6 +98,22 @@ async def test_every_accepted_boot_can_be_followed(autojump_clock: MockClock) ->
     assert [(each.at, each.identity) for each in stage.sent] == [(3.0, "CP1"), (5.0, "CP1"), (5.0, "CP2")]
 
 
+async def test_a_boot_before_the_beginning_is_followed_as_if_it_had_been_then(autojump_clock: MockClock) -> None:
+    stage = Stage(planned("GetConfiguration", on="boot", after=(1.0, 1.0)))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.drive.run)
+        for identity in ("CP1", "CP2", "CP3"):
+            stage.boots(identity, "Pending" if identity == "CP2" else "Accepted")
+        stage.leaves("CP3")
+        await trio.sleep(10)
+        assert stage.sent == []
+        stage.drive.begin()
+        await trio.sleep(5)
+        nursery.cancel_scope.cancel()
+
+    assert [(each.at, each.identity) for each in stage.sent] == [(11.0, "CP1")]
+
+
 async def test_a_call_that_follows_a_charging_is_about_its_transaction(autojump_clock: MockClock) -> None:
     profile = {
         "chargingProfileId": 1,

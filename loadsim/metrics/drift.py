@@ -23,6 +23,8 @@ class Drift:
         self._stretches = tuple(stretches)
         self._third = sum(stretch.end - stretch.begin for stretch in stretches) / 3
         self._first, self._last = Histogram(), Histogram()
+        self.ends_at = max((stretch.end for stretch in stretches), default=0.0)
+        """When the last third is over, in seconds of the run: what is known before is of a part of it."""
 
     def take(self, snapshot: Snapshot, since: float) -> None:
         """Take in a snapshot that counts from *since* on, in seconds of the run."""

@@ -92,7 +92,8 @@ class Judging:
             return self.aborted
         self._judged_until = until
         for number, threshold in enumerate(self._plan.thresholds):
-            if not threshold.abort or until < threshold.after:
+            drift = self._drifts.get(number)
+            if not threshold.abort or until < max(threshold.after, drift.ends_at if drift else 0.0):
                 continue
             result = self._judge(number, totals, stages, None, None)
             if result.actual is not None and not result.ok:

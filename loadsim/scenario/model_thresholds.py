@@ -30,7 +30,9 @@ class ThresholdModel(Part):
     )
     abort: Flag | None = Field(default=None, description="End the run as soon as it fails. Default: false.")
     after: Seconds | None = Field(
-        default=None, description="With over or abort: nothing before this moment of the run counts. Default: 0s."
+        default=None,
+        description="With over: nothing before this moment of the run counts. With abort: no end before it. "
+        "Default: 0s.",
     )
 
 

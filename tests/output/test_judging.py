@@ -199,6 +199,19 @@ def test_the_summary_tells_which_window_was_the_worst() -> None:
     assert shown["worst_window_s"] == [0.0, 5.0]
 
 
+def test_a_drift_ends_a_run_when_its_last_third_is_over() -> None:
+    stages = (stage("peak", 30.0, 10), stage("rest", 30.0, 10))
+    run = judged(Threshold(check="all p50 drift < 10% during peak", abort=True), stages=stages)
+    tick(run, range(1, 11), GOOD)
+    tick(run, range(11, 30), calls("Heartbeat", (0.2,)))
+    assert not run.judge()[0].ok
+    assert run.aborting() is None
+
+    tick(run, [30.0])
+
+    assert run.aborting() == "all p50 drift < 10% during peak"
+
+
 def test_a_drift_is_judged_from_snapshots() -> None:
     run = judged(Threshold(check="all p50 drift < 10%"))
     tick(run, range(1, 31), GOOD)

@@ -1,7 +1,7 @@
 """Every scenario that is shipped runs, with its stages cut short, and meets its own thresholds."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +21,12 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 DURATION = r"([0-9.]+)(s|m|h)\b"
 FOR = re.compile(rf"\bfor: {DURATION}")
 SHORTER = re.compile(rf"(?:\b(?:at|over|download|install|reboot): |\.\.|now\+){DURATION}")
+MOMENT = re.compile(rf"(?:\+|\bat: |\bfor: |\bafter: ){DURATION}")
+WAIT = re.compile(rf"\b(?:first|max): {DURATION}")
+OFTEN = re.compile(r"\brate: ([0-9.]+)/(s|m|h)")
+WINDOW = re.compile(rf"\bover: {DURATION}")
+ONLINE = re.compile(r"online >= [0-9.]+%")
+DRIFT = re.compile(r"drift < [0-9]+%")
 STAYS = re.compile(r"\bplugged_in: (?:\{[^}]*\}|[^,}\s]+)")
 SAMPLES = re.compile(r"\bmeter_values: [0-9]+s")
 SHARES = re.compile(r"\{drivers: 9[0-9]%, (\w+): [0-9]+%\}")
@@ -57,9 +63,30 @@ def shortened(text: str) -> str:
     fleets = SHORTER.sub(shorter, part(text, "fleets"))
     fleets = re.sub(r"\bcount: ([0-9]{3,}|\$\{SOAK_COUNT:-[0-9]+\})", f"count: {MOST}", fleets)
     text = text.replace(part(text, "fleets"), re.sub(r"authorize: [0-9]+/h", "authorize: 3600/h", fleets))
+    if part(text, "faults"):
+        text = troubled(text, scale, shorter)
     sessions = SAMPLES.sub("meter_values: 1s", STAYS.sub("plugged_in: 1.2s..2s", part(text, "sessions")))
     sessions = SHARES.sub(r"{drivers: 80%, \1: 20%}", sessions)  # of each class somebody comes
     return text.replace(part(text, "sessions"), sessions) if sessions else text
+
+
+def troubled(text: str, scale: float, shorter: Callable[[re.Match[str]], str]) -> str:
+    """Bring the faults nearer, let them last shorter and come more often, and their charge points be back sooner."""
+
+    def sooner(match: re.Match[str]) -> str:
+        return match[0][: -len(match[1] + match[2])] + f"{max(0.05, seconds(match[1], match[2]) * scale):.3f}s"
+
+    def more_often(match: re.Match[str]) -> str:
+        return f"rate: {float(match[1]) / UNITS[match[2]] / scale:.3f}/s"
+
+    text = text.replace(part(text, "fleets"), WAIT.sub(shorter, part(text, "fleets")))
+    faults = OFTEN.sub(more_often, MOMENT.sub(sooner, part(text, "faults")))
+    text = text.replace(part(text, "faults"), faults)
+    # A window and the thirds of a stage need enough calls, a drift is for times when nothing else goes on, and who is
+    # just coming back is a larger part of so short a stage.
+    thresholds = WINDOW.sub("over: 3s", MOMENT.sub(sooner, part(text, "thresholds")))
+    thresholds = ONLINE.sub("online >= 60%", DRIFT.sub("drift < 400%", thresholds))
+    return text.replace(part(text, "thresholds"), thresholds)
 
 
 def rehearse(path: Path, folder: Path) -> Run:
@@ -90,4 +117,7 @@ def test_a_shipped_scenario_runs_and_passes(name: str, rehearsals: dict[str, Fut
     books_balance(summary["actions"])
     assert all(each["ok"] for each in summary["thresholds"]), summary["thresholds"]
     assert summary["charge_points"]["booted"] == summary["charge_points"]["planned"]
-    assert set(summary["strays"].values()) == {0}
+    # An answer that is read while a planned fault ends its connection comes late.
+    allowed = {"late"} if summary["faults"] else set()
+    assert {kind for kind, count in summary["strays"].items() if count} <= allowed
+    assert all(each["hit"] for each in summary["faults"].values())

@@ -38,14 +38,15 @@ def test_the_schema_is_one() -> None:
 def test_scenarios_are_shipped() -> None:
     names = {path.stem for path in SHIPPED}
 
-    assert names >= {"evening", "firmware-campaign", "fleet-2000", "legacy", "quickstart", "smoke", "soak"}
+    expected = {"evening", "evening-peak", "firmware-campaign", "fleet-2000", "legacy", "quickstart", "smoke", "soak"}
+    assert names >= expected
 
 
 def test_a_shipped_scenario_is_found_by_its_name_and_a_file_of_that_name_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert find_scenario(Path("evening")).samefile(SHIPPED[0])
+    assert find_scenario(Path("evening")).samefile(SHIPPED[0].with_name("evening.yaml"))
 
     Path("evening").touch()
     assert find_scenario(Path("evening")) == Path("evening")

@@ -136,6 +136,20 @@ def plan(
 
 
 @app.command()
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="The folder of a run, or one with results: then the latest run in it."),
+    ] = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print summary.json on stdout, not the report.")] = False,
+) -> None:
+    """Show the report of a run again; one that was killed gets its summary now."""
+    from loadsim import report_command  # noqa: PLC0415
+
+    report_command.report(folder, as_json=as_json)
+
+
+@app.command()
 def validate(
     scenarios: Annotated[
         list[Path],

@@ -26,6 +26,7 @@ from loadsim.output.layout import clean
 from loadsim.output.progress import Progress
 from loadsim.plan_command import show
 from loadsim.preflight import check_machine, default_workers
+from loadsim.scenario.overrides import without_tokens
 from loadsim.scenario.plan import Plan
 from loadsim.scenario.read import read_scenario
 from loadsim.scenario.resolve import resolve, resolved_yaml
@@ -78,6 +79,7 @@ def run(
         scenario_text=scenario.text,
         resolved_text=resolved_yaml(scenario, plan),
         overrides=scenario.overrides,
+        command=without_tokens(_again(plan.seed)),
         make_screen=lambda progress: _make_screen(
             cast("Literal['auto', 'live', 'plain', 'off']", console), progress, screen
         ),

@@ -94,6 +94,7 @@ def _write_run(state: RunState, *, exit_code: int | None, ended_s: float | None 
             "exit_code": exit_code,
             "preflight": list(state.progress.preflight),
             "overrides": list(state.options.overrides),
+            "command": state.options.command or None,
             "workers": state.options.workers,
             "graceful_stop_s": state.options.graceful_stop,
             "charge_points": plan.charge_points,

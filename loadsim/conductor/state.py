@@ -26,7 +26,8 @@ _LAST_WORDS_EACH: Final = 0.003
 class RunOptions:
     """How to run a plan; seconds.
 
-    *scenario_text*, *resolved_text* and *overrides* (values in place of the scenario's) are kept with the results.
+    *scenario_text*, *resolved_text*, *overrides* (values in place of the scenario's) and *command* (which does the
+    same run again) are kept with the results.
     """
 
     results: Path
@@ -36,6 +37,7 @@ class RunOptions:
     resolved_text: str
     make_screen: Callable[[Progress], ConsoleOutput]
     overrides: tuple[str, ...] = ()
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)

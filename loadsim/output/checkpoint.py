@@ -38,8 +38,6 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = _SCHEMA
     elapsed: float
     summary: dict[str, Any]
-    files: tuple[str, ...] = ()
-    """What the scenario asked for (``outputs.files``)."""
     host: str = ""
     pid: int = 0
     started: float = 0.0
@@ -89,7 +87,6 @@ class Checkpoint:
         state = State(
             elapsed=progress.measured_at,
             summary=summary_so_far(progress),
-            files=progress.plan.files,
             host=platform.node(),
             pid=os.getpid(),
             started=self._started,

@@ -36,6 +36,11 @@ def apply_overrides(document: Document, overrides: Sequence[str], environ: Mappi
     return tuple(_Override(document, text, environ).apply() for text in overrides)
 
 
+def without_tokens(text: str) -> str:
+    """Return *text* with the values in the queries of its URLs, which may be tokens, as ``***``."""
+    return _TOKEN.sub(r"\1***", text)
+
+
 class _Wrong(Exception):
     """The option asks for what cannot be; the text says why."""
 
@@ -62,7 +67,7 @@ class _Override:
             return self._key
         path = _path(self._key)
         given = Document("", self._text, self._environ, secret=bool(path) and path[-1] in SECRETS)
-        label = f"{self._key}=" + _TOKEN.sub(r"\1***", given.shown_text)
+        label = f"{self._key}=" + without_tokens(given.shown_text)
         self._place = document.option(f"{OPTION} {_short(label)}")
         for mistake in given.mistakes:
             document.report(self._place, mistake.message)

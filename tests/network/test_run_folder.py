@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from loadsim.metrics.catalogue import COUNTS
+from loadsim.output.csv_connections import CONNECTION_COLUMNS
 from loadsim.output.csv_windows import GENERATOR_COLUMNS, WINDOW_COLUMNS
 from tests.network.running import ROOT, Run, run
 from tests.peers import start
@@ -56,6 +57,9 @@ def test_every_file_of_this_version_is_there_and_latest_leads_to_it(ended: Run) 
         "windows.csv",
         "sessions.csv",
         "commands.csv",
+        "connections.csv",
+        "faults.csv",
+        "junit.xml",
         "errors.jsonl",
         "generator.csv",
         "loadsim.log",
@@ -109,6 +113,20 @@ def test_the_generators_rows_tell_of_every_worker_in_every_window(ended: Run) ->
     assert sum(int(row["messages_received"]) for row in found) == summary["messages"]["received"]
     assert sum(int(row["connections_opened"]) for row in found) == summary["connections"]["opened"]
     assert all(int(row["rss_bytes"]) > 10_000_000 and float(row["cpu"]) >= 0 for row in found)
+
+
+def test_the_seconds_of_connections_add_up_to_the_summary(ended: Run) -> None:
+    found, summary = rows(ended, "connections.csv"), ended.summary
+    numbers, boots = summary["connections"], summary["actions"]["BootNotification"]
+
+    assert all(tuple(row) == CONNECTION_COLUMNS for row in found)
+    for what in ("attempted", "retried", "opened", "closed", "abandoned", "lost"):
+        assert sum(int(row[what]) for row in found) == numbers[what], what
+    assert sum(int(row["refused"]) for row in found) == sum(numbers["refused"].values())
+    assert sum(int(row["boots_answered"]) for row in found) == boots["answered"] > 0
+    assert sum(int(row["boots_failed"]) for row in found) == sum(boots["errors"].values())
+    assert max(float(row["handshake_max_s"] or 0) for row in found) == numbers["handshake_s"]["max"]
+    assert [int(row["begin_s"]) for row in found] == sorted({int(row["begin_s"]) for row in found})
 
 
 def test_the_resolved_scenario_is_one_again(ended: Run) -> None:

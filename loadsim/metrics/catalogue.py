@@ -62,7 +62,12 @@ METRICS: Final = (
     ),
     Metric("connections.retried", "counter", "connections", "of those attempted: after one that failed or broke"),
     Metric("connections.lost.*", "counter", "connections", "open connections that broke, by close code"),
-    Metric("connections.closed", "counter", "connections", "closed by the charge point: by the plan, or to reboot"),
+    Metric(
+        "connections.closed",
+        "counter",
+        "connections",
+        "closed by the charge point: by the plan, to reboot, or by a fault",
+    ),
     Metric("connect", "histogram", "seconds", "TCP (and TLS) connect of opened connections"),
     Metric("handshake", "histogram", "seconds", "WebSocket handshake of opened connections"),
     Metric("boots.accepted", "counter", "charge points", "charge points whose first boot was accepted"),

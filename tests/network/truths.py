@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
-from typing import Any
+from collections.abc import Mapping, Sequence
+from itertools import pairwise, takewhile
+from typing import Any, Final
+
+from loadsim.charge_point.draws import Draws
+from loadsim.charge_point.settings import Arrivals
+from loadsim.v16.open_arrivals import arrival_times
+
+_EARLY: Final = 0.1
+"""Seconds: so much later than the run a connection may have come that tells when it began."""
 
 Visits = dict[str, list[dict[str, Any]]]
 
@@ -27,13 +34,38 @@ def beginning(record: Mapping[str, Any], *, tried: int = 1) -> float:
     return float(record["visits"][tried]["accepted"])
 
 
-def stage_figures(
-    authorized: Iterable[Mapping[str, Any]], begin: float, end: float, percentiles: Sequence[str]
-) -> dict[str, float]:
-    """Return percentiles of the Authorizes received from *begin* on and before *end*, and their count; seconds."""
-    took = sorted(each["ms"] / 1e3 for each in authorized if begin <= each["received"] < end)
-    shares = {name: float(name.removeprefix("p")) / 100 for name in percentiles}
-    return {"count": len(took), **{name: at_rank(took, share) for name, share in shares.items()}}
+def with_due(record: Mapping[str, Any], dues: Mapping[str, Sequence[float]]) -> list[tuple[float, float]]:
+    """Return of each Authorize when it fell due, in seconds of the run, and how long the server took.
+
+    *dues* are the plan's moments by identity. A charge point sends in their order, but for the first ones, which it
+    skips while it is not yet online: as many as let none be sent before it was due.
+    """
+    zero = beginning(record)
+    by_identity: dict[str, list[Mapping[str, Any]]] = {}
+    for each in sorted(record["authorized"], key=lambda each: float(each["received"])):
+        by_identity.setdefault(each["identity"], []).append(each)
+    found = []
+    for identity, sent in by_identity.items():
+        due = dues[identity]
+        skipped = max(
+            skipped
+            for skipped in range(len(due) - len(sent) + 1)
+            if all(each["received"] - zero >= due[skipped + k] - _EARLY for k, each in enumerate(sent))
+        )
+        found += [(due[skipped + k], each["ms"] / 1e3) for k, each in enumerate(sent)]
+    return found
+
+
+def planned_dues(fleet: str, count: int, *, seed: int, rate: float, until: float) -> dict[str, list[float]]:
+    """Return when each charge point's own Authorizes fall due, in seconds of the run; all begin at 0."""
+    return {
+        f"{fleet}-{n + 1:05}": list(
+            takewhile(
+                lambda due: due < until, arrival_times(Arrivals(rate=rate), 0.0, Draws(seed, fleet, n, "arrivals 1"))
+            )
+        )
+        for n in range(count)
+    }
 
 
 def at_rank(ordered: Sequence[float], share: float) -> float:

@@ -98,6 +98,7 @@ class Visit:
 class Authorized:
     """One Authorize that was answered, *seconds* after its receipt."""
 
+    identity: str
     received: float
     seconds: float
     id_tag: str
@@ -105,6 +106,7 @@ class Authorized:
 
     def record(self) -> Record:
         return {
+            "identity": self.identity,
             "received": moment(self.received),
             "ms": self.seconds * 1e3,
             "id_tag": self.id_tag,

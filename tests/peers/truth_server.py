@@ -163,7 +163,9 @@ class Truth:
         self._last = now
         if pending.action == "Authorize":
             took = now - pending.received
-            self.authorized.append(Authorized(pending.received, took, pending.id_tag, pending.refused))
+            self.authorized.append(
+                Authorized(connection.identity, pending.received, took, pending.id_tag, pending.refused)
+            )
         elif pending.action == "BootNotification":
             connection.visit.booted = now
 

@@ -134,8 +134,8 @@ def _check_abort(threshold: ThresholdModel, check: Check, places: Places, path: 
         places.report(
             (*path, "abort"), f"how many are {check.aggregate} is known at the end of the run, and cannot end it"
         )
-    elif threshold.abort and check.drift and check.stage is None:
-        places.report((*path, "abort"), "the drift over a run is known at its end, and cannot end it")
+    elif threshold.abort and check.drift and _ends_with_the_run(check.stage, timeline):
+        places.report((*path, "abort"), "this drift is known at the end of the run, and cannot end it")
     if after is None:
         return
     if threshold.over is None and not threshold.abort and not places.broken(*path):
@@ -143,3 +143,8 @@ def _check_abort(threshold: ThresholdModel, check: Check, places: Places, path: 
     elif timeline.duration is not None and after >= timeline.duration:
         where = "is after the run's end at" if after > timeline.duration else "is the run's end, at"
         places.report((*path, "after"), f"{duration_text(after)} {where} {duration_text(timeline.duration)}")
+
+
+def _ends_with_the_run(stage: str | None, timeline: Timeline) -> bool:
+    last = timeline.names[-1] if timeline.names else None
+    return stage in (None, last) and last not in timeline.unmeasured

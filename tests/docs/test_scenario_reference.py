@@ -16,7 +16,7 @@ from loadsim.dialects import DIALECTS
 from loadsim.errors import ScenarioError
 from loadsim.scenario.model import EXPECTATIONS, LATER, LATER_FILES, ScenarioModel
 from loadsim.scenario.model_part import Part
-from loadsim.scenario.plan import Plan
+from loadsim.scenario.plan import MALFORMED_KINDS, Plan
 from loadsim.scenario.read import read_scenario
 from loadsim.scenario.resolve import resolve
 from loadsim.scenario.variables import FromVariable
@@ -36,6 +36,8 @@ fleets:
   }
 sessions: {NAME: {}}
 stages: [{for: 10s, online: 100%}]
+faults: [{do: drop, at: 1s}]
+thresholds: [{check: all errors == 0}]
 """
 FILES = {
     "ids.csv": "id,password\nA1,secret-one\n",
@@ -171,6 +173,12 @@ def test_what_is_left_to_a_later_version_is_said() -> None:
     assert [file for file in LATER_FILES if f"`{file}`" not in TEXT] == []
 
 
+def test_the_kinds_of_malformed_messages_are_said() -> None:
+    written = TEXT.partition("<!-- kinds -->")[2].partition("<!-- end -->")[0]
+
+    assert tuple(codes(written)) == MALFORMED_KINDS
+
+
 def test_the_expectations_are_said() -> None:
     assert [word for word in EXPECTATIONS if word not in ROWS["id_tags.NAME.expect"][4]] == []
 
@@ -205,3 +213,16 @@ def test_the_examples_of_mistakes_are_what_the_program_says(tmp_path: Path) -> N
         read_scenario(path, {}, actions=())
 
     assert str(caught.value).replace(str(path), "bad.yaml") in TEXT
+
+
+def test_the_example_of_a_warning_is_what_the_program_says(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "version: 1\nname: bad\nfleets:\n  a: {count: 100, connectors: 2, session: s}\nsessions:\n"
+        "  s: {plugged_in: 1h}\nstages:\n  - {for: 1m, online: 100%}\n"
+        "  - {name: peak, for: 3h, sessions: 320/h, jump: true}\n",
+        encoding="utf-8",
+    )
+    (warning,) = read_scenario(path, {}, actions=()).warnings
+
+    assert str(warning).replace(str(path), "bad.yaml") in TEXT

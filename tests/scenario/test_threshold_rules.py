@@ -96,7 +96,11 @@ def thresholds(*texts: str) -> str:
         ),
         (
             "{check: all p95 drift < 5%, abort: true}",
-            "thresholds[0].abort: the drift over a run is known at its end, and cannot end it",
+            "thresholds[0].abort: this drift is known at the end of the run, and cannot end it",
+        ),
+        (
+            "{check: all p95 drift < 5% during soak, abort: true}",
+            "thresholds[0].abort: this drift is known at the end of the run, and cannot end it",
         ),
     ],
 )
@@ -169,6 +173,15 @@ def test_a_mapping_becomes_plain_values_and_is_written_back(tmp_path: Path) -> N
         Threshold(check="Heartbeat p95 drift < 10% during soak"),
     )
     assert plan_of(tmp_path, resolved_yaml(scenario, plan)) == plan
+
+
+def test_a_drift_ends_a_run_where_something_comes_after_it(tmp_path: Path) -> None:
+    during = thresholds("{check: all p95 drift < 5% during peak, abort: true}")
+    before_the_last = thresholds("{check: all p95 drift < 5%, abort: true}").replace(
+        "for: 2m}", "for: 2m, measure: false}"
+    )
+
+    assert [plan_of(tmp_path, text).thresholds[0].abort for text in (during, before_the_last)] == [True, True]
 
 
 def test_a_window_may_be_as_long_as_what_it_slides_over(tmp_path: Path) -> None:

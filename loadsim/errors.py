@@ -3,7 +3,7 @@
 LoadsimError           1  internal: anything that is not one of these
 ├── UsageError         2  a bad command line or scenario; nothing was sent
 │   └── ScenarioError  2  every mistake of a scenario, each with its place
-└── PreflightFailed    3  the run could not begin: CSMS unreachable, too few descriptors or ports
+└── PreflightFailed    3  the run could not begin: too few descriptors or ports, a process that did not start
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from loadsim.output.checkpoint import read_state
 from loadsim.output.csv_windows import GENERATOR_COLUMNS, WINDOW, WINDOW_COLUMNS
 from tests.network.running import books_balance, is_alive, running, wait_until
 
@@ -54,6 +55,7 @@ def test_a_killed_run_leaves_whole_files_and_no_process(tmp_path: Path) -> None:
         log = (folder / "loadsim.log").read_text()
         health = (folder / "generator.csv").read_text(encoding="utf-8")
         summary_exists = (folder / "summary.json").exists()
+        state = read_state(folder)
 
     assert text.endswith("\n")
     header, *rows = csv.reader(text.splitlines())
@@ -70,6 +72,10 @@ def test_a_killed_run_leaves_whole_files_and_no_process(tmp_path: Path) -> None:
     assert {row[2] for row in health_rows} == {"0", "1"}
     assert run["exit_code"] is None
     assert not summary_exists
+    assert state is not None
+    assert not state.goes_on
+    assert state.elapsed >= lived - WINDOW - 3.0
+    assert state.summary["charge_points"]["booted"] == COUNT
     assert "Traceback" not in log
 
 

@@ -49,6 +49,12 @@ def hits_nobody(plan: Plan, fault: FaultPlan) -> str | None:
     return doubt or _hardly_ever(plan, fault, fleets)
 
 
+def planned_hits(plan: Plan, fault: FaultPlan) -> int:
+    """Return how many charge points a *fault* that has its moment is to hit."""
+    fleets = [fleet for fleet in plan.fleets if fault.fleet in (None, fleet.name)]
+    return sum(round(fault.share * planned_online(plan.stages, fleet.name, fault.at or 0.0)) for fleet in fleets)
+
+
 def _rounds_to_nobody(fault: FaultPlan, among: Sequence[int], which: str) -> str | None:
     if any(round(fault.share * count) for count in among):
         return None

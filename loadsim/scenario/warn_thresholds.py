@@ -10,8 +10,8 @@ from loadsim.scenario.places import Places
 from loadsim.scenario.plan import FaultPlan, FleetPlan, Plan
 from loadsim.scenario.resolve_settings import SAMPLE_INTERVAL_KEY
 from loadsim.scenario.session_arrivals import planned_sessions
-from loadsim.scenario.warn_faults import hits_nobody
-from loadsim.units import shown
+from loadsim.scenario.warn_faults import hits_nobody, planned_hits
+from loadsim.units import duration_text, format_duration, format_things, shown
 
 _CLOCK_ALIGNED: Final = "ClockAlignedDataInterval"
 _STARTS: Final = frozenset({"RemoteStartTransaction"})
@@ -56,7 +56,22 @@ def _of_recovery(plan: Plan, check: Check) -> str | None:
         return f"the fault {shown(fault.name)} hits nobody, or hardly ever, {_FAILS}"
     if fault.do == "csms" and fault.how in ("refuse", "delay"):
         return f"{_harmless(fault)} takes nobody offline who is online: this check would hold, whatever the CSMS does"
-    return None
+    return _of_least_recovery(plan, fault, check)
+
+
+def _of_least_recovery(plan: Plan, fault: FaultPlan, check: Check) -> str | None:
+    """Tell of a limit that the fault's own length, and the cap on connects, leave no time for."""
+    if check.op not in ("<", "<=") or not (fault.do in ("drop", "silent") or fault.how == "restart"):
+        return None
+    least, why = fault.duration, f"the fault {shown(fault.name)} lasts {duration_text(fault.duration)}"
+    hits, cap = planned_hits(plan, fault), plan.target.connect_rate
+    if cap is not None and fault.at is not None and fault.do != "silent" and hits > 1:
+        least += (hits - 1) / cap  # the first one need not wait
+        back = format_things(hits, "charge point")
+        why += f", and csms.connect.rate lets {back} back in {format_duration((hits - 1) / cap)}"
+    if check.value > least or (check.op == "<=" and check.value == least):
+        return None
+    return f"this check cannot hold: {why}"
 
 
 def _harmless(fault: FaultPlan) -> str:

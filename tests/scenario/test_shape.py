@@ -227,7 +227,10 @@ def test_a_check_of_transactions_is_of_no_action_and_no_stage(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("value", ["null", "[]", "{}", "5", "-1.5", "true", "''", "x", "[[]]", "{x: 1}", ".inf"])
-@pytest.mark.parametrize("key", ["version", "name", "csms", "id_tags", "fleets", "stages", "thresholds", "outputs"])
+@pytest.mark.parametrize(
+    "key",
+    ["version", "name", "csms", "id_tags", "fleets", "sessions", "stages", "faults", "thresholds", "outputs"],
+)
 def test_no_words_of_the_library_reach_the_user(tmp_path: Path, key: str, value: str) -> None:
     sections = {
         "version": "1",

@@ -329,6 +329,43 @@ def test_a_recovery_from_what_takes_nobody_offline_is_told(tmp_path: Path, fault
     assert message in "".join(found)
 
 
+@pytest.mark.parametrize(
+    ("fault", "check", "message"),
+    [
+        ("do: drop, at: 30s", "recovery[x] < 2s", ""),
+        (
+            "do: drop, at: 30s, for: 2m",
+            "recovery[x] < 2m",
+            "this check cannot hold: the fault 'x' lasts 2m, and csms.",
+        ),
+        ("do: drop, at: 30s", "recovery[x] < 800ms", ""),
+        (
+            "do: drop, at: 2m",
+            "recovery[x] < 900ms",
+            "cannot hold: the fault 'x' lasts 0s, and csms.connect.rate lets 10 charge points back in 900ms",
+        ),
+        ("do: drop, at: 2m", "recovery[x] <= 900ms", ""),
+        ("do: drop, at: 2m", "recovery[x] > 1ms", ""),
+        ("do: silent, at: 2m, for: 1m", "recovery[x] < 1m", "this check cannot hold: the fault 'x' lasts 1m"),
+        ("do: silent, at: 2m, for: 1m", "recovery[x] <= 1m", ""),
+        ("do: slow, at: 2m, for: 1m, latency: 1s", "recovery[x] < 1s", ""),
+        ("do: drop, rate: 9/m", "recovery[x] < 800ms", ""),
+        (
+            "do: csms, how: restart, at: 2m, for: 3s",
+            "recovery[x] < 3s",
+            "the fault 'x' lasts 3s, and csms.connect.rate",
+        ),
+    ],
+)
+def test_a_recovery_that_cannot_be_so_fast_is_told(tmp_path: Path, fault: str, check: str, message: str) -> None:
+    text = faults(f"name: x, {fault}") + f"thresholds: ['{check}']\ncsms: {{connect: {{rate: 10/s}}}}\n"
+
+    found = warnings_in(tmp_path, text)
+
+    assert len(found) == bool(message)
+    assert message in "".join(found)
+
+
 def test_a_secret_is_in_no_warning(tmp_path: Path) -> None:
     text = (
         HEAD

@@ -38,6 +38,7 @@ def record(recorder: Recorder, call: Call) -> None:
     if outcome in ("accepted", "rejected", "pending"):
         series.service.append(seconds)
     recorder.counters[f"strays.{outcome}"] += 1
+    recorder.recovered(outcome, seconds)
 
 
 def totals_of(happened: list[Call], workers: int) -> Totals:
@@ -60,6 +61,7 @@ def test_any_number_of_workers_counts_as_one(happened: list[Call], workers: int)
     one, many = totals_of(happened, 1), totals_of(happened, workers)
 
     assert one.counters == many.counters
+    assert one.recoveries == many.recoveries
     assert one.calls.keys() == many.calls.keys()
     for key, numbers in one.calls.items():
         assert content(numbers) == content(many.calls[key])

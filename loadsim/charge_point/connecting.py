@@ -18,7 +18,7 @@ from loadsim.charge_point.preflight import Finding
 from loadsim.charge_point.reconnect import wait_before_try
 from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.link.link import Link
-from loadsim.link.transport import ConnectFailed, ConnectionLost, Slowness
+from loadsim.link.transport import ConnectFailed, ConnectionLost, Slowness, Transport
 from loadsim.ocpp.frame import Call
 from loadsim.ocpp.rpc import AskedBadly, Provoked, Rpc, Stray
 
@@ -280,6 +280,12 @@ class Connecting(Caller, ABC):
         else:
             await link.transport.abort()
 
+    async def _open(self, nursery: trio.Nursery) -> Transport:
+        context = self.context
+        if context.preflight is not None:
+            return await context.preflight.connect(context.connector, nursery, self)
+        return await context.connector.connect(nursery, self)
+
     async def _connect(self, nursery: trio.Nursery, retry: bool) -> Link | None:
         recorder = self.context.recorder
         async with self.context.throttle:
@@ -290,7 +296,7 @@ class Connecting(Caller, ABC):
                 recorder.counters["connections.retried"] += 1
             self.context.connections += 1
             try:
-                transport = await self.context.connector.connect(nursery, self)
+                transport = await self._open(nursery)
             except ConnectFailed as failed:
                 self.context.connections -= 1
                 count_refused(self.context, self.identity, failed)

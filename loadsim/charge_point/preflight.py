@@ -7,9 +7,15 @@ They are ordinary members of their fleets and stay connected; what they have don
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 import trio
+
+from loadsim.link.transport import ConnectFailed, Connector, ConnectRequest, Transport
+
+CONNECT_WITHIN: Final = 10.0
+"""Seconds that a first charge point's connect may take."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -47,6 +53,28 @@ class Preflight:
         self._untried.update(identities)
         if not self._untried:
             self.over.set()
+
+    async def connect(self, connector: Connector, nursery: trio.Nursery, request: ConnectRequest) -> Transport:
+        """Connect as `Connector.connect` does, waiting no longer than somebody would who looks on.
+
+        Raises:
+            ConnectFailed: no connection, or none in time.
+        """
+        with trio.move_on_after(CONNECT_WITHIN):
+            return await connector.connect(nursery, request)
+        raise ConnectFailed("timeout", f"no connection within {CONNECT_WITHIN:g} s")
+
+    async def wait_for_begin(self, ending: trio.Event) -> None:
+        """Wait until the run begins, or is *ending* before it could."""
+
+        async def call_off() -> None:
+            await ending.wait()
+            nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(call_off)
+            await self.begun.wait()
+            nursery.cancel_scope.cancel()
 
     def passed(self, identity: str, note: Finding | None = None) -> None:
         """Note that a charge point has an answer to its boot, perhaps one to tell of."""

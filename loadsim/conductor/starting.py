@@ -9,13 +9,13 @@ from typing import Final
 import msgspec
 import trio
 
-from loadsim.charge_point.preflight import Finding
+from loadsim.charge_point.preflight import CONNECT_WITHIN, Finding
 from loadsim.conductor.state import RunState
 from loadsim.conductor.trial import note_in_words, problem_in_words
 from loadsim.csms.options import ServerOptions
 from loadsim.csms.process import EmbeddedProcess
 from loadsim.errors import PreflightFailed
-from loadsim.fleet.trial import CONNECT_WITHIN
+from loadsim.scenario.plan import Plan
 from loadsim.workers.local import LocalWorker
 from loadsim.workers.protocol import Go, Prepare, Ready, Report, Tried, Try
 
@@ -23,6 +23,7 @@ _READY_TIMEOUT: Final = 60.0
 _TRIED_AFTER: Final = 10.0
 """Seconds beyond its own time-outs that a trial may take: a busy machine is no unreachable CSMS."""
 _HANG_UP_WITHIN: Final = 10.0
+"""Seconds that closing may take where the run does not begin."""
 
 
 class Starting:
@@ -107,7 +108,7 @@ class Starting:
         state = self._state
         for worker in state.workers:
             await worker.say(Try())
-        longest = CONNECT_WITHIN + max(fleet.settings.call_timeout for fleet in state.plan.fleets) + _TRIED_AFTER
+        longest = _longest_trial(state.plan, state.options.workers)
         with trio.move_on_after(longest):
             await self._all_tried.wait()
         if self._problem or not self._all_tried.is_set():
@@ -171,3 +172,10 @@ class Starting:
         self._problem = self._problem or problem
         self._all_ready.set()
         self._all_tried.set()
+
+
+def _longest_trial(plan: Plan, workers: int) -> float:
+    """Return the seconds that a trial may take, with a worker whose connects wait for each other (csms.connect)."""
+    gap = workers / plan.target.connect_rate if plan.target.connect_rate else 0.0
+    boots = max(fleet.settings.call_timeout for fleet in plan.fleets)
+    return len(plan.fleets) * (CONNECT_WITHIN + gap) + boots + _TRIED_AFTER

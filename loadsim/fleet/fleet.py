@@ -20,7 +20,6 @@ from loadsim.charge_point.preflight import Finding, Preflight
 from loadsim.dialects import DIALECTS
 from loadsim.fleet.faults import Faults
 from loadsim.fleet.members import Member, first_numbers, is_first, shard_members, tag_pool
-from loadsim.fleet.trial import wait_for_begin
 from loadsim.scenario.load_profile import planned_online
 from loadsim.scenario.plan import FleetPlan, Plan
 from loadsim.scenario.session_arrivals import session_arrivals
@@ -128,16 +127,13 @@ class Fleet:
         preflight.expect(member.fleet.identity(member.n).id for member in first)
         for member in first:
             self._start(member, nursery)
-        await wait_for_begin(preflight, self._ending, self._connected)
+        await preflight.wait_for_begin(self._ending)
         if self._context.preflight is None:
             return True
         self._context.ended_at = 0.0
         self._context.recorder.counters["generator.due"] += self.started
         await self._hang_up()
         return False
-
-    def _connected(self) -> list[str]:
-        return [each.identity for each in self._charge_points.values() if each.link is not None]
 
     def _start(self, member: Member, nursery: trio.Nursery) -> None:
         self.started += 1

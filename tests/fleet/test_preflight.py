@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from loadsim.charge_point.context import Clock, Context, Throttle
-from loadsim.charge_point.preflight import Finding, Preflight
+from loadsim.charge_point.preflight import CONNECT_WITHIN, Finding, Preflight
 from loadsim.charge_point.settings import Arrivals, Backoff, HeartbeatSettings
 from loadsim.fleet import Fleet
-from loadsim.fleet.trial import CONNECT_WITHIN
 from loadsim.metrics.recorder import Recorder
 from loadsim.scenario.load_profile import stage_at
 from loadsim.scenario.plan import Plan, Stage
@@ -69,13 +68,15 @@ class Waiting:
 
 
 @asynccontextmanager
-async def waiting_fleet(plan: Plan, csms: FakeCsms, *, shard: int = 0, workers: int = 1) -> AsyncIterator[Waiting]:
+async def waiting_fleet(
+    plan: Plan, csms: FakeCsms, *, shard: int = 0, workers: int = 1, rate: float | None = None
+) -> AsyncIterator[Waiting]:
     """Have a shard's fleet run in the background until the block's end, where it must have ended by itself."""
     context = Context(
         recorder=Recorder(shard),
         clock=Clock(None),
         connector=csms,
-        throttle=Throttle(None, 100),
+        throttle=Throttle(rate, 100),
         stage_at=lambda elapsed: stage_at(plan.stages, elapsed),
         seed=plan.seed,
         run_id="test-",
@@ -341,6 +342,14 @@ async def test_a_connection_that_does_not_come_is_waited_for_no_longer_than_ten_
             waiting.fleet.end()
             await waiting.fleet.ended.wait()
             assert waiting.ledger.fold().counters["connections.attempted"] == 2
+
+
+async def test_the_wait_for_its_turn_to_connect_is_no_connect_that_takes_long(autojump_clock: MockClock) -> None:
+    async with fake_csms() as csms, waiting_fleet(plain_plan(), csms, rate=1 / 30) as waiting:
+        await waiting.preflight.over.wait()
+        assert [at for at, _ in csms.connects] == [0.0, 30.0]
+        assert waiting.preflight.problems == []
+        waiting.fleet.end()
 
 
 async def test_a_slow_boot_has_its_call_timeout_whatever_the_connect_took(autojump_clock: MockClock) -> None:

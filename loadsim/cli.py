@@ -175,6 +175,26 @@ def validate(
 
 
 @app.command()
+def new(
+    template: Annotated[
+        str | None, typer.Argument(metavar="TEMPLATE", help="Without one they are listed.", show_default=False)
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE", help="Where to write it, - for stdout; by default TEMPLATE.yaml here."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
+) -> None:
+    """Write a commented scenario to start from: smoke, ramp, soak, storm or firmware-rollout."""
+    from loadsim import new_command  # noqa: PLC0415
+
+    if template is None:
+        new_command.show_templates()
+    else:
+        new_command.new(template, file, force=force)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of scenarios, for editors."""
     from loadsim.scenario.json_schema import json_schema  # noqa: PLC0415

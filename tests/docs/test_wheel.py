@@ -95,6 +95,18 @@ def test_the_schema_and_the_help_are_printed(program: Path, tmp_path: Path) -> N
     assert (usage.returncode, "--boot-status" in usage.stdout) == (0, True)
 
 
+def test_the_templates_are_in_the_wheel(program: Path, tmp_path: Path) -> None:
+    listed = run(program, tmp_path, "new").stdout.partition("\n\n")[0].splitlines()
+
+    for name in (line.split()[0] for line in listed):
+        result = run(program, tmp_path, "new", name)
+        assert result.returncode == 0, result.stderr
+        result = run(program, tmp_path, "plan", f"{name}.yaml", "--json")
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout)["name"] == name
+    assert len(listed) == 5
+
+
 def test_a_run_leaves_the_files_that_the_reference_names(program: Path, tmp_path: Path) -> None:
     (tmp_path / "short.yaml").write_text(SHORT, encoding="utf-8")
 

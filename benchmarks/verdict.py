@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -11,8 +12,11 @@ from typing import Final
 from benchmarks.running import Ran, run
 
 CORE: Final = 0
-GREEDY: Final = 4
+GREEDY: Final = 12
 """Busy loops beside the run, on its core; where processes cannot be pinned, so many for each core."""
+TAKEN_AFTER: Final = 4.0
+"""Seconds after the command was typed, so that it comes to its run; 12 loops leave it a thirteenth of a core."""
+TAKEN_FOR: Final = 8.0
 SERVER: Final = ("--latency", "fixed:5")
 SLOW: Final = ("--latency", "fixed:3000")
 
@@ -59,5 +63,7 @@ def _core_taken_away() -> Iterator[None]:
 def _be_busy() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {CORE})
-    while True:
+    time.sleep(TAKEN_AFTER)
+    end = time.monotonic() + TAKEN_FOR
+    while time.monotonic() < end:
         pass

@@ -155,7 +155,6 @@ class Trouble:
         try:
             with scope:
                 while self._out:
-                    await self.released()
                     due = self._out.due()
                     if due > trio.current_time():
                         await trio.sleep_until(due)

@@ -248,10 +248,11 @@ class WebSocketConnector:
         self, nursery: trio.Nursery, request: ConnectRequest
     ) -> EagerStream | trio.SSLStream[EagerStream]:
         failure: OSError | None = None
+        slowness = request.slowness
         for family, address in await self._resolve():
             try:
-                stream = EagerStream(await self._open_socket(family, address, request))
-                stream.slow_down(request.slowness, nursery)
+                stream = EagerStream(await self._open_socket(family, address, request.number, slowness))
+                stream.slow_down(slowness, nursery)
                 break
             except OSError as error:
                 failure = error
@@ -285,7 +286,7 @@ class WebSocketConnector:
                 self._resolved_at = now
             return self._addresses
 
-    async def _open_socket(self, family: int, address: Any, request: ConnectRequest) -> socket.socket:
+    async def _open_socket(self, family: int, address: Any, number: int, slowness: Slowness | None) -> socket.socket:
         connecting = socket.socket(family, socket.SOCK_STREAM)
         opened = trio.socket.from_stdlib_socket(connecting)
         try:
@@ -293,13 +294,13 @@ class WebSocketConnector:
             if sources:
                 with contextlib.suppress(OSError):  # no such option outside Linux: bind picks the port itself
                     opened.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
-                await opened.bind((sources[request.number % len(sources)], 0))
-            if request.slowness is None:
+                await opened.bind((sources[number % len(sources)], 0))
+            if slowness is None:
                 await opened.connect(address)
             else:  # there and back: SYN, and SYN-ACK
-                await trio.sleep(request.slowness.latency())
+                await trio.sleep(slowness.latency())
                 await opened.connect(address)
-                await trio.sleep(request.slowness.latency())
+                await trio.sleep(slowness.latency())
         except BaseException:
             opened.close()
             raise

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from loadsim.link.transport import Slowness
+from loadsim.link.transport import ConnectRequest
 from loadsim.link.websocket import Endpoint, WebSocketConnector, WebSocketTransport
 from tests.link.test_handshake_rules import Request
 
@@ -69,11 +69,11 @@ class Peer:
         self._url = f"{scheme}://127.0.0.1:{listener.socket.getsockname()[1]}/{{id}}"
         self.nursery.start_soon(self._accept, listener)
 
-    async def connect(self, nursery: trio.Nursery, slowness: Slowness | None = None) -> WebSocketTransport:
+    async def connect(self, nursery: trio.Nursery, request: ConnectRequest = Request()) -> WebSocketTransport:  # noqa: B008
         """Connect a charge point, and wait until both sides know it."""
         ca = None if self.certificate is None else str(self.certificate)
         connector = WebSocketConnector(Endpoint(self._url, ca=ca))
-        transport = await connector.connect(nursery, Request(slowness=slowness))
+        transport = await connector.connect(nursery, request)
         self.transport = transport
         await self.opened.wait()
         return transport

@@ -224,6 +224,61 @@ async def test_a_send_that_nobody_reads_times_out_and_ends_the_connection(
         await wire.link.send("more")
 
 
+async def test_a_call_that_times_out_while_its_connection_is_held_was_not_sent_and_the_connection_goes_on(
+    autojump_clock: MockClock, wires: Callable[..., Wire]
+) -> None:
+    wire = wires()
+    wire.transport.hold()
+    await wire.call(timeout=10)
+    assert wire.outcomes == [("timeout", 10.0)]
+    assert wire.link.lost is None
+
+    wire.transport.release()
+    second = await wire.opened(timeout=10)
+    async with settled():
+        await wire.say(3, second, {})
+    assert wire.outcomes[1:] == [({}, 10.0)]
+    assert wire.counters["messages.sent"] == 1
+
+
+async def test_a_call_that_was_sent_before_the_hold_has_its_answer_after_it(
+    autojump_clock: MockClock, wires: Callable[..., Wire]
+) -> None:
+    wire = wires()
+    message_id = await wire.opened(timeout=10)
+    wire.transport.hold()
+    await wire.say(3, message_id, {})
+    await trio.sleep(5)
+    assert wire.outcomes == []
+
+    async with settled():
+        wire.transport.release()
+    assert wire.outcomes == [({}, 5.0)]
+
+
+@pytest.mark.parametrize("end", ["reset", "abort", "aclose"])
+async def test_a_call_that_waits_for_a_held_connection_ends_with_it(
+    autojump_clock: MockClock, wires: Callable[..., Wire], end: str
+) -> None:
+    wire = wires()
+    wire.transport.hold()
+    wire.nursery.start_soon(wire.call, 30.0)
+    await trio.sleep(3)
+    async with settled():
+        await getattr(wire.transport, end)()
+
+    assert wire.outcomes == [("connection_lost", 3.0)]
+
+
+async def test_what_is_sent_raw_is_counted_as_it_is(autojump_clock: MockClock, wires: Callable[..., Wire]) -> None:
+    wire = wires()
+    await wire.link.send_raw("\ud800é", frames=2)
+    await wire.link.send_raw(b"\x00")
+
+    assert [await wire.csms.receive() for _ in range(2)] == ["\ud800é", b"\x00"]
+    assert wire.counters == {"messages.sent": 2, "bytes.sent": 6}
+
+
 async def test_an_answer_while_the_connection_is_being_dropped_is_for_no_call(
     autojump_clock: MockClock, wires: Callable[..., Wire]
 ) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import random
+from typing import Any
+
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from loadsim.link.memory import MemoryTransport, memory_pair
 from loadsim.link.transport import ConnectionLost, Slowness
+from tests.support import in_virtual_time
 
 
 class Reader:
@@ -200,3 +206,82 @@ async def test_a_ping_takes_a_round_trip_and_none_comes_back_from_a_held_end(aut
     with trio.move_on_after(10) as scope:
         await here.ping()
     assert scope.cancelled_caught
+
+
+durations = st.floats(0.001, 3.0)
+operations = st.tuples(
+    st.integers(0, 1),
+    st.one_of(
+        st.tuples(st.just("send"), st.integers(0, 2000)),
+        st.tuples(st.just("slow"), st.tuples(durations, durations, st.none() | st.floats(500.0, 1e5))),
+        st.tuples(st.sampled_from(["fast", "hold", "release"]), st.none()),
+        st.tuples(st.just("wait"), durations),
+    ),
+)
+
+
+class Story:
+    """Does one operation after the other to either end, and knows before when no message may be there."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.ends = memory_pair()
+        self.readers = [Reader(nursery, end) for end in self.ends]
+        self.slowest: list[tuple[float, float | None]] = [(0.0, None), (0.0, None)]
+        self.sent: tuple[list[str], list[str]] = [], []
+        self.earliest: tuple[list[float], list[float]] = [], []
+        self._draws = random.Random(1)
+        self._to_send = []
+        for end in (0, 1):
+            put, take = trio.open_memory_channel[str](1000)
+            self._to_send.append(put)
+            nursery.start_soon(self._send, end, take)
+
+    async def act(self, end: int, name: str, value: Any) -> None:
+        if name == "send":
+            message = f"{len(self.sent[end])}.".ljust(value, "x")
+            self.sent[end].append(message)
+            await self._to_send[end].send(message)
+        elif name == "slow":
+            low, more, bandwidth = value
+            self.slowest[end] = low, bandwidth
+            self.ends[end].slow_down(Slowness(lambda: low + more * self._draws.random(), bandwidth))
+        elif name == "fast":
+            self.slowest[end] = 0.0, None
+            self.ends[end].slow_down(None)
+        elif name == "wait":
+            await trio.sleep(value)
+        else:
+            getattr(self.ends[end], name)()
+        await wait_all_tasks_blocked()
+
+    async def _send(self, end: int, messages: trio.MemoryReceiveChannel[str]) -> None:
+        async for message in messages:
+            await self.ends[end].send(message)
+            due = trio.current_time()
+            for latency, bandwidth in self.slowest:
+                due += latency + (0.0 if bandwidth is None else len(message) / bandwidth)
+            self.earliest[end].append(due)
+
+    def check(self) -> None:
+        for end in (0, 1):
+            got = self.readers[1 - end].got
+            assert [message for message, _ in got] == self.sent[end]
+            assert all(at >= due - 1e-5 for (_, at), due in zip(got, self.earliest[end], strict=True))
+
+
+@given(st.lists(operations, max_size=25))
+def test_whatever_happens_the_messages_arrive_in_order_and_not_too_early(
+    operations: list[tuple[int, tuple[str, Any]]],
+) -> None:
+    async def run() -> None:
+        async with trio.open_nursery() as nursery:
+            story = Story(nursery)
+            for end, (name, value) in operations:
+                await story.act(end, name, value)
+            for either in story.ends:
+                either.release()
+            await trio.sleep(1000)
+            nursery.cancel_scope.cancel()
+        story.check()
+
+    in_virtual_time(run)

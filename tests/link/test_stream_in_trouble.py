@@ -267,6 +267,60 @@ async def test_a_stream_that_is_held_while_slow_delivers_what_was_due_at_its_rel
         assert here.arrived(2) - begin == pytest.approx(5.0)
 
 
+async def test_what_comes_while_a_slow_stream_is_held_is_late_from_its_release_on(virtual: MockClock) -> None:
+    async with ends() as (here, there, nursery):
+        here.stream.slow_down(steady(1.0), nursery)
+        await trio.sleep(TICK)
+        here.stream.hold()
+        await there.stream.send_all(b"in")
+        await trio.sleep(5)
+        here.stream.release()
+        begin = trio.current_time()
+        await trio.sleep(2)
+
+        assert here.arrived(2) - begin == pytest.approx(1.0, abs=TICK)
+
+
+async def test_what_is_carried_slowly_stops_when_the_stream_is_held(virtual: MockClock) -> None:
+    near, far = pair()
+    here, there = End(near), End(far)
+    data = bytes(range(256)) * 100_000
+    async with trio.open_nursery() as nursery:
+        near.slow_down(steady(0.0), nursery)
+        await near.send_all(data)
+        await trio.sleep(1)  # the other side reads nothing yet: the buffers are full
+        near.hold()
+        nursery.start_soon(there.read)
+        await trio.sleep(1)
+        held = len(there.got)
+        await trio.sleep(10)
+        assert 0 < len(there.got) == held < len(data)
+
+        near.release()
+        with trio.fail_after(1000):
+            while len(there.got) < len(data):  # noqa: ASYNC110
+                await trio.sleep(TICK)
+        assert bytes(there.got) == data
+        nursery.cancel_scope.cancel()
+    await trio.aclose_forcefully(here.stream)
+    await trio.aclose_forcefully(there.stream)
+
+
+async def test_a_slow_stream_takes_no_more_than_it_can_carry(virtual: MockClock) -> None:
+    async with ends() as (here, there, nursery):
+        here.stream.slow_down(steady(0.0, 8000.0), nursery)
+        sent = trio.Event()
+
+        async def send() -> None:
+            await there.stream.send_all(bytes(50_000_000))
+            sent.set()
+
+        nursery.start_soon(send)
+        await trio.sleep(5)
+        assert len(here.got) <= 40_000
+        assert not sent.is_set()
+
+
 async def test_a_reset_is_told_to_the_other_side(virtual: MockClock) -> None:
     near, far = pair()
     near.reset_on_close()

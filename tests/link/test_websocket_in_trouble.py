@@ -15,6 +15,7 @@ from loadsim.link.transport import ConnectionLost, Slowness
 from loadsim.link.websocket import WebSocketTransport
 from loadsim.ocpp.rpc import Rpc
 from tests.link.peer import peer, self_signed
+from tests.link.test_handshake_rules import Request
 
 pytestmark = pytest.mark.network
 
@@ -175,7 +176,7 @@ async def test_a_slow_connection_delays_both_ways_without_holding_up_who_sends(c
 async def test_a_slow_connection_is_slow_from_its_first_packet_on(certificate: Path | None) -> None:
     async with peer(certificate) as (csms, nursery):
         begin = trio.current_time()
-        transport = await csms.connect(nursery, steady(0.1))
+        transport = await csms.connect(nursery, Request(slowness=steady(0.1)))
 
         round_trips = 1 if certificate is None else 2  # TCP's, and that of TLS 1.3
         assert 0.2 * round_trips <= transport.connect_seconds < 0.2 * round_trips + 0.19
@@ -184,6 +185,32 @@ async def test_a_slow_connection_is_slow_from_its_first_packet_on(certificate: P
         begin = trio.current_time()
         await transport.ping()
         assert 0.2 <= trio.current_time() - begin < 0.39
+
+
+class Recovering:
+    """A charge point whose way to the CSMS becomes fast as soon as it has begun to connect."""
+
+    identity = "CP1"
+    number = 0
+    password = None
+    subprotocol = "ocpp1.6"
+
+    def __init__(self) -> None:
+        self.slowness: Slowness | None = Slowness(self._latency)
+
+    def _latency(self) -> float:
+        self.slowness = None
+        return 0.1
+
+
+async def test_a_slowness_that_ends_while_the_connection_is_made_is_over(certificate: Path | None) -> None:
+    async with peer(certificate) as (csms, nursery):
+        transport = await csms.connect(nursery, Recovering())
+        assert transport.connect_seconds >= 0.2
+        await trio.sleep(0.2)
+        begin = trio.current_time()
+        await transport.ping()
+        assert trio.current_time() - begin < 0.1
 
 
 async def test_a_slow_connection_that_is_closed_says_goodbye_properly() -> None:
@@ -203,7 +230,7 @@ async def test_a_slow_connection_that_is_closed_says_goodbye_properly() -> None:
 async def test_a_connection_that_is_slow_and_dropped_leaves_no_task_behind(certificate: Path | None) -> None:
     async with peer(certificate) as (csms, _):
         async with trio.open_nursery() as nursery:
-            transport = await csms.connect(nursery, steady(0.05))
+            transport = await csms.connect(nursery, Request(slowness=steady(0.05)))
             transport.slow_down(steady(60.0))
             await transport.send("never")
             await transport.reset()

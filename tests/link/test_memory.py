@@ -181,6 +181,22 @@ async def test_what_is_under_way_when_a_slow_end_is_closed_is_lost(
     assert at_there.lost_at == 2.5
 
 
+async def test_what_was_under_way_from_a_held_end_is_lost_with_it(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    here, there = memory_pair()
+    at_there = Reader(nursery, there)
+    here.slow_down(steady(2.0))
+    await here.send("lost")
+    await trio.sleep(1)
+    here.hold()
+    await trio.sleep(5)
+    await here.abort()
+    await wait_all_tasks_blocked()
+
+    assert (at_there.got, at_there.lost_at) == ([], 6.0)
+
+
 async def test_a_hang_up_is_heard_of_behind_what_is_under_way_to_a_slow_end(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:

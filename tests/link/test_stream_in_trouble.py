@@ -168,6 +168,8 @@ async def test_closing_drops_what_is_under_way_and_leaves_no_task(virtual: MockC
         assert isinstance(here.end, trio.ClosedResourceError)
         assert (bytes(here.got), bytes(there.got)) == (b"", b"")
         assert there.end is not None
+        with pytest.raises(trio.ClosedResourceError):
+            await here.stream.send_all(b"more")
 
 
 async def test_while_held_nothing_passes_and_then_all_does(virtual: MockClock) -> None:

@@ -252,24 +252,44 @@ async def test_anything_can_be_sent_in_any_number_of_frames(certificate: Path | 
         assert csms.texts == [*sent, "usual"]
 
 
-async def test_a_huge_message_lets_the_others_work_meanwhile() -> None:
+class Ready:
+    """A stream that never lets a sender wait, and another task of which the turns are counted."""
+
+    def __init__(self) -> None:
+        self.pieces = 0
+        self.turns = 0
+
+    async def work(self) -> None:
+        while True:
+            self.turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async def send_all(self, _: bytes) -> None:
+        self.pieces += 1
+
+
+async def test_a_huge_message_lets_the_others_work_between_its_pieces_however_fast_the_network_is() -> None:
     async with peer() as (csms, nursery):
         transport = await csms.connect(nursery)
-        turns = 0
-
-        async def work() -> None:
-            nonlocal turns
-            while True:
-                turns += 1
-                await trio.lowlevel.checkpoint()
-
-        message = "x" * (4 << 20)
+        ready, stream = Ready(), transport._stream
+        transport._stream = ready  # type: ignore[assignment]
         async with trio.open_nursery() as working:
-            working.start_soon(work)
-            await transport.send_raw(message)
+            working.start_soon(ready.work)
+            await transport.send_raw("x" * (4 << 20))
             working.cancel_scope.cancel()
-        assert turns >= len(message) // 65_536
+        transport._stream = stream
+
+        assert ready.pieces == 64
+        assert ready.turns >= 60
+
+
+async def test_a_huge_message_arrives(certificate: Path | None) -> None:
+    async with peer(certificate) as (csms, nursery):
+        transport = await csms.connect(nursery)
+        message = "huge ☃ " * 500_000
+        await transport.send_raw(message)
         await csms.got(1)
+
         assert csms.texts == [message]
 
 

@@ -18,7 +18,7 @@ import loadsim
 from loadsim.errors import LoadsimError, UsageError
 
 if TYPE_CHECKING:
-    from loadsim.scenario.read import Scenario
+    from loadsim.scenario.scenario import Scenario
 
 app = typer.Typer(
     name="loadsim",

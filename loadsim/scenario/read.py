@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from loadsim.errors import Mistake, ScenarioError
@@ -13,12 +13,11 @@ from loadsim.scenario.checks import Found, check
 from loadsim.scenario.cross_checks import cross_check
 from loadsim.scenario.document import Document
 from loadsim.scenario.files import read_file
-from loadsim.scenario.model import ScenarioModel
 from loadsim.scenario.model_fields import described
 from loadsim.scenario.overrides import apply_overrides
 from loadsim.scenario.places import Places
-from loadsim.scenario.plan import Identity
 from loadsim.scenario.resolve import resolve
+from loadsim.scenario.scenario import Scenario
 from loadsim.scenario.shape import validate
 
 LARGEST = 256 * 1024
@@ -26,26 +25,6 @@ LARGEST = 256 * 1024
 
 _NOT_YAML = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\ufeff")
 _WANTED = "version, name, fleets and stages"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """A scenario without mistakes: as written, and as understood.
-
-    *text* is the file's, variables not filled in, so it holds no secret. *identities* and *tags* are what
-    the files it names hold, by fleet and by tag class.
-    """
-
-    path: Path
-    text: str
-    model: ScenarioModel
-    identities: Mapping[str, tuple[Identity, ...]] = field(repr=False)
-    tags: Mapping[str, tuple[str, ...]] = field(repr=False)
-    password: str | None = field(repr=False)
-    overrides: tuple[str, ...] = ()
-    """What the command line put in place of what is written, as ``key=value``, secrets as ``***``."""
-    warnings: tuple[Mistake, ...] = ()
-    """What can be run and may not be what is wanted, each with its place; as text it is a line for stderr."""
 
 
 def read_scenario(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from loadsim.scenario.checks import id_pattern
 from loadsim.scenario.model import FleetModel, ScenarioModel, StageModel
@@ -29,9 +29,7 @@ from loadsim.scenario.resolve_calls import planned_calls, windows
 from loadsim.scenario.resolve_faults import planned_faults
 from loadsim.scenario.resolve_settings import charge_point_settings
 from loadsim.scenario.resolved import resolved_yaml
-
-if TYPE_CHECKING:
-    from loadsim.scenario.read import Scenario
+from loadsim.scenario.scenario import Scenario
 
 _T = TypeVar("_T")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -13,10 +13,8 @@ from loadsim.scenario.plan import FleetPlan, Plan, Stage, TagClass, Threshold
 from loadsim.scenario.resolve_calls import calls_keys
 from loadsim.scenario.resolve_faults import faults_keys
 from loadsim.scenario.resolved_settings import sessions_keys, settings_keys
+from loadsim.scenario.scenario import Scenario
 from loadsim.units import duration_text, rate_text, share_text
-
-if TYPE_CHECKING:
-    from loadsim.scenario.read import Scenario
 
 HIDDEN = "***"
 

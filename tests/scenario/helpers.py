@@ -9,8 +9,9 @@ import pytest
 
 from loadsim.errors import Mistake, ScenarioError
 from loadsim.scenario.plan import Plan
-from loadsim.scenario.read import Scenario, read_scenario
+from loadsim.scenario.read import read_scenario
 from loadsim.scenario.resolve import resolve
+from loadsim.scenario.scenario import Scenario
 
 ACTIONS = (
     "Authorize",

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from loadsim.errors import ScenarioError
 from loadsim.scenario.plan import Plan
-from loadsim.scenario.read import Scenario, read_scenario
+from loadsim.scenario.read import read_scenario
 from loadsim.scenario.resolve import resolve
 from loadsim.scenario.resolved import resolved_yaml
+from loadsim.scenario.scenario import Scenario
 from tests.scenario.helpers import ACTIONS
 
 TEXT = """\

@@ -218,11 +218,7 @@ def ids(scenario: ScenarioFile, overrides: Overrides = None) -> None:
     from loadsim.scenario.identities import write_ids  # noqa: PLC0415
     from loadsim.scenario.resolve import resolve  # noqa: PLC0415
 
-    try:
-        write_ids(resolve(_read(scenario, overrides), seed=0), sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `loadsim ids ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    write_ids(resolve(_read(scenario, overrides), seed=0), sys.stdout)
 
 
 @app.command()
@@ -322,16 +318,19 @@ def _duration(option: str, text: str) -> float:
 
 def main() -> NoReturn:
     """Run the command line; errors become one message on stderr and the exit code of their kind."""
+    from loadsim.streams import prepare_streams  # noqa: PLC0415
+
+    prepare_streams()
     try:
-        app(standalone_mode=True)
+        try:
+            app(standalone_mode=True)
+        finally:
+            sys.stdout.flush()
     except LoadsimError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `loadsim ids ... | head`
-        sys.exit(0)
     sys.exit(0)
 
 

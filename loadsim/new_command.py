@@ -52,10 +52,10 @@ def new(name: str, target: str | None, *, force: bool) -> None:
         sys.stdout.write(text)
         return
     path = Path(target or f"{name}.yaml")
-    if path.is_dir():
-        path /= f"{name}.yaml"
-    shown = shlex.quote(str(path))
     try:
+        if path.is_dir():
+            path /= f"{name}.yaml"
+        shown = shlex.quote(str(path))
         with path.open("w" if force else "x", encoding="utf-8", newline="\n") as file:
             file.write(text.replace(_PLACEHOLDER, shown if shown.isprintable() else _PLACEHOLDER))
     except FileExistsError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 
 from rich.console import Console
 
@@ -10,12 +10,13 @@ from loadsim.needs import needs_of
 from loadsim.output.plan_view import show_plan
 from loadsim.preflight import default_workers
 from loadsim.scenario.plan import Plan
+from loadsim.streams import print_json
 
 
 def show(plan: Plan, *, workers: int | None, as_json: bool) -> None:
     """Print what a run of *plan* needs, on stdout."""
     needs = needs_of(plan, workers or default_workers(plan))
     if as_json:
-        print(json.dumps(needs, indent=2, ensure_ascii=False))
+        print_json(needs, sys.stdout)
     else:
         show_plan(plan, needs, Console())

@@ -16,6 +16,7 @@ from loadsim.output.checkpoint import STATE_FILE, State, read_state, summary_of,
 from loadsim.output.final_report import render_report
 from loadsim.output.junit import junit_xml
 from loadsim.output.summary import SCHEMA
+from loadsim.streams import print_json
 
 _RUN: Final = "run.json"
 _SUMMARY: Final = "summary.json"
@@ -35,7 +36,7 @@ def report(path: Path, *, as_json: bool) -> None:
     if summary is None:
         summary = _rebuild(folder)
     if as_json:
-        print(json.dumps(summary, indent=2, ensure_ascii=False))
+        print_json(summary, sys.stdout)
         return
     paths = {"results": str(folder)}
     if (folder / _SUMMARY).exists():

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import ipaddress
-import json
 import os
 import shlex
 import sys
 import urllib.parse
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TextIO, cast
+from typing import Literal, cast
 
 import trio
 from rich.console import Console
@@ -31,6 +28,7 @@ from loadsim.scenario.plan import Plan
 from loadsim.scenario.read import read_scenario
 from loadsim.scenario.resolve import resolve, resolved_yaml
 from loadsim.scenario.shipped import find_scenario
+from loadsim.streams import print_json, unless_gone
 from loadsim.units import format_count, format_duration
 from loadsim.v16.configuration import initial_problem
 
@@ -63,7 +61,7 @@ def run(
     )
     plan = resolve(scenario, seed=seed)
     workers = workers or default_workers(plan)
-    screen = Console(file=_unless_gone(sys.stderr))
+    screen = Console(file=unless_gone(sys.stderr))
     for warning in scenario.warnings:
         screen.print(str(warning), markup=False, highlight=False, soft_wrap=True)
     check_machine(plan, workers)
@@ -133,7 +131,7 @@ def _show(finished: Finished, screen: Console, *, as_json: bool, quiet: bool) ->
     if aborted is not None:
         screen.print(clean(aborted), markup=False, highlight=False, soft_wrap=True)
     if as_json:
-        print(json.dumps(finished.summary, indent=2, ensure_ascii=False), file=_unless_gone(sys.stdout), flush=True)
+        print_json(finished.summary, unless_gone(sys.stdout))
     elif not quiet and aborted is None:
         paths = {"results": str(finished.folder), "summary": str(finished.folder / "summary.json")}
         render_report(
@@ -141,44 +139,5 @@ def _show(finished: Finished, screen: Console, *, as_json: bool, quiet: bool) ->
             examples=finished.progress.examples,
             paths=paths,
             next_command=_again(finished.progress.plan.seed),
-            console=Console(file=_unless_gone(sys.stdout)),
+            console=Console(file=unless_gone(sys.stdout)),
         )
-
-
-class _UnlessGone:
-    """A stream that goes quiet where nobody reads any more, or nothing more can be written.
-
-    `loadsim run ... | head` must neither end a run of eight hours in its middle nor change its exit code.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._gone = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        if not self._gone:
-            try:
-                self._stream.write(text)
-            except OSError:
-                self._leave()
-        return len(text)
-
-    def flush(self) -> None:
-        if not self._gone:
-            try:
-                self._stream.flush()
-            except OSError:
-                self._leave()
-
-    def _leave(self) -> None:
-        self._gone = True
-        with suppress(OSError, ValueError):  # what is left in the buffer would fail again at the process's end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-
-
-def _unless_gone(stream: TextIO | None) -> TextIO:
-    """Wrap *stream*, which is None where the process was started without it."""
-    return cast("TextIO", _UnlessGone(io.StringIO() if stream is None else stream))

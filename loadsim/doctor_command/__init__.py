@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 
 from rich.console import Console
 from rich.text import Text
@@ -10,6 +10,7 @@ from rich.text import Text
 from loadsim.doctor_command.checks import Check, checks_of
 from loadsim.doctor_command.facts import Facts, gather
 from loadsim.output.layout import BAD, GOOD, QUIET, STRONG, WARNING, encodable, wrapped
+from loadsim.streams import print_json
 
 __all__ = ["doctor", "show_checks"]
 
@@ -40,7 +41,7 @@ def doctor(*, as_json: bool) -> int:
                 for check in checks
             ],
         }
-        print(json.dumps(content, indent=2, ensure_ascii=False))
+        print_json(content, sys.stdout)
     else:
         show_checks(facts, checks, Console())
     return _BROKEN if any(check.state == "broken" for check in checks) else 0

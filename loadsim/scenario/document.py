@@ -42,6 +42,8 @@ _CONSTANTS = {
 }
 SECRETS = frozenset({"password", "AuthorizationKey"})
 """Keys whose values are not shown."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_HALF = "expected text, got half a character (a surrogate)"
 _PASSWORD = re.compile(r"((?:password|AuthorizationKey)[\"']?\s*:)(.*)", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"://[^/\s]*@")
 
@@ -188,6 +190,9 @@ class Document:
             self._mask(event)
         for problem in substituted.problems:
             self.report(place, problem)
+        if not is_text(substituted.text):
+            self.report(place, "a variable holds bytes that are no UTF-8" if is_text(event.value) else _HALF)
+            node.broken = True
         if substituted.used:
             node.value = FromVariable(substituted.text)
         else:
@@ -225,9 +230,12 @@ class Document:
     def _key(self, event: NodeEvent, events: Iterator[Any], depth: int) -> tuple[str | None, Place]:
         place = _start(event)
         if isinstance(event, ScalarEvent) and event.tag is None and event.anchor is None:
-            if event.value != "<<" or event.style:
+            if not is_text(event.value):
+                self.report(place, _HALF)
+            elif event.value != "<<" or event.style:
                 return str(event.value), place
-            self.report(place, "merge keys ('<<') are not of YAML 1.2; write the keys out")
+            else:
+                self.report(place, "merge keys ('<<') are not of YAML 1.2; write the keys out")
             return None, place
         self._node(event, events, depth + 1, secret=False)
         self.report(place, "expected a plain text as key")
@@ -284,6 +292,11 @@ def core_value(text: str) -> Any:
     if _FLOAT.fullmatch(text):
         return float(text)
     return text
+
+
+def is_text(text: str) -> bool:
+    """Tell whether *text* can be written: a lone surrogate, of an escape or of bytes that are not UTF-8, cannot."""
+    return not _SURROGATE.search(text)
 
 
 def _size(node: Node, most: int) -> int:

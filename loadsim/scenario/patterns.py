@@ -100,6 +100,10 @@ def parse_url(text: str) -> str:
         raise ValueError("the URL names no host")
     if "{" in parts.netloc:
         raise ValueError("{id} can stand in the URL's path or query, not in its host")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        raise ValueError("the URL's host is malformed: each part between dots has 1 to 63 characters") from None
     if "#" in text:
         raise ValueError("a WebSocket URL has no fragment ('#...')")
     return text

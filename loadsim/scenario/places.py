@@ -13,6 +13,9 @@ from loadsim.units import shown
 MOST_NAMED = 8
 """Names that a message lists; more would hide what it says."""
 
+_LONGEST = 100
+"""Characters of a key that a message shows: the longest name that is right has fewer."""
+
 KeyPath = tuple[str | int, ...]
 
 
@@ -93,7 +96,8 @@ class Places:
         """Write *path* for a person, stages and faults by their names: "stages.peak.for: "."""
         text = ""
         for number, part in enumerate(path):
-            label = self._item(path[:number], part) if isinstance(part, int) else str(part)
+            label = self._item(path[:number], part) if isinstance(part, int) else part
+            label = label if len(label) <= _LONGEST else f"{label[:_LONGEST]}..."
             if isinstance(part, int) and label == str(part):
                 text += f"[{part}]"
             else:

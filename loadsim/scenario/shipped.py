@@ -27,7 +27,10 @@ def find_scenario(path: Path) -> Path:
     Raises:
         ScenarioError: it is a mere name, and neither a file nor a shipped scenario has it.
     """
-    if path.exists() or path.parent != Path():
+    try:
+        if path.exists() or path.parent != Path():
+            return path
+    except OSError:  # its name is too long, or its folder must not be looked into: reading it says so
         return path
     shipped = shipped_scenarios()
     if path.name in shipped:

@@ -106,3 +106,8 @@ def test_an_unknown_template_is_told_with_the_nearest() -> None:
 def test_where_nothing_can_be_written_it_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written"):
         new("smoke", str(tmp_path / "no" / "folder.yaml"), force=False)
+
+
+def test_a_file_name_that_no_system_takes_is_told() -> None:
+    with pytest.raises(UsageError, match="x cannot be written: "):
+        new("smoke", "x" * 5000, force=False)

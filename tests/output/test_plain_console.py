@@ -11,7 +11,7 @@ from rich.console import Console
 from loadsim.output.console import LiveConsole
 from loadsim.output.layout import BAD
 from loadsim.output.plain_console import PlainConsole, plain_line
-from loadsim.run_command import _unless_gone
+from loadsim.streams import unless_gone
 from loadsim.scenario.plan import FaultPlan
 from tests.output.builders import Terminal, calls, healthy, paper, plan, progress, stage, take
 
@@ -183,7 +183,7 @@ class Gone(Terminal):
 
 @pytest.mark.parametrize("kind", [PlainConsole, LiveConsole])
 def test_a_terminal_that_is_gone_ends_no_run(kind: type[PlainConsole | LiveConsole]) -> None:
-    console = Console(file=_unless_gone(Gone()), width=100, height=30, _environ={"TERM": "xterm"})
+    console = Console(file=unless_gone(Gone()), width=100, height=30, _environ={"TERM": "xterm"})
     run = progress(plan(checks=("all errors == 0",)))
     with kind(run, console) as output:
         for second in range(1, 30):

@@ -109,6 +109,8 @@ def test_a_wrong_value_of_a_fleet_is_told_what_was_expected(tmp_path: Path, keys
         ("csms: {url: 'ws://h:99999/'}", "csms.url: the URL's host or port is malformed"),
         ("csms: {url: 'ws://h:0/'}", "csms.url: the URL's host or port is malformed"),
         ("csms: {url: 'ws://[::1/'}", "csms.url: the URL's host or port is malformed"),
+        (f"csms: {{url: 'ws://{'h' * 64}.example/'}}", "csms.url: the URL's host is malformed: each part between"),
+        ("csms: {url: 'ws://csms..example/'}", "csms.url: the URL's host is malformed: each part between"),
         ("csms: {url: 'ws://h/{fleet}'}", "csms.url: unknown placeholder '{fleet}'; expected {id}"),
         ("csms: {url: 'ws://{id}.h/'}", "csms.url: {id} can stand in the URL's path or query, not in its host"),
         ("csms: {url: 'ws://h/#x'}", "csms.url: a WebSocket URL has no fragment"),

@@ -10,6 +10,7 @@ import pytest
 
 from loadsim.errors import ScenarioError
 from loadsim.scenario.read import LARGEST, read_scenario
+from loadsim.scenario.shipped import find_scenario
 from tests.scenario.helpers import ACTIONS, FLEETS, HEAD, STAGES, messages_in, read
 
 
@@ -52,6 +53,8 @@ def test_an_empty_file_is_told_what_was_expected(tmp_path: Path, data: bytes) ->
         (b"? [1]\n: 2\n", "expected a plain text as key"),
         (b"name: a\nname: b\n", "test.yaml:2:1: error: the key 'name' stands here twice, first in line 1"),
         (b"name:\n", "test.yaml:1:1: error: the key 'name' has no value"),
+        (b'name: "\\ud800"\n', "test.yaml:1:7: error: expected text, got half a character (a surrogate)"),
+        (b'"\\udfff": 1\n', "test.yaml:1:1: error: expected text, got half a character (a surrogate)"),
     ],
 )
 def test_what_is_no_scenario_has_its_mistake(tmp_path: Path, data: bytes, message: str) -> None:
@@ -168,3 +171,22 @@ def test_a_duplicate_keeps_the_other_mistakes_visible(tmp_path: Path) -> None:
         "3:1 the key 'name' stands here twice, first in line 2",
         "4:24 fleets.a.cuont: unknown key 'cuont'; did you mean 'count'?",
     ]
+
+
+def test_a_variable_of_bytes_that_are_no_utf_8_is_a_mistake(tmp_path: Path) -> None:
+    text = HEAD + "description: ${WHAT}\n" + FLEETS + STAGES
+
+    assert messages_in(tmp_path, text, {"WHAT": "a\udcff"}) == ["3:14 a variable holds bytes that are no UTF-8"]
+
+
+def test_a_key_without_end_does_not_fill_the_message(tmp_path: Path) -> None:
+    (found,) = messages_in(tmp_path, HEAD + FLEETS + STAGES + f"faults: [{{name: {'f' * 3000}, at: 1s, do: drop}}]\n")
+
+    assert len(found) < 400
+
+
+def test_a_file_name_that_no_system_takes_is_a_mistake() -> None:
+    path = find_scenario(Path("x" * 5000))
+
+    with pytest.raises(ScenarioError, match="x: error: cannot be read: "):
+        read_scenario(path, {}, actions=ACTIONS)

@@ -143,13 +143,16 @@ class Caller:
         elif failed.cause == "connection_lost":
             if link.lost is not None:
                 self._broke(link)  # who reads may not have noticed yet
+            failed.provoked = link.provoked
             if not kept:
                 self.lose_message()
 
     def _broke(self, link: Link) -> None:
         """Take in that the other side, or what is between, has ended the connection."""
-        if self.trouble is not None and self.link is link and not self.over:
-            self.trouble.hits.broke()
+        if self.trouble is not None and self.link is link:
+            link.provoked = link.provoked or self.trouble.hits.on_trial
+            if not self.over:
+                self.trouble.hits.broke()
 
     def lose_message(self) -> None:
         """Note that a call which ended without an answer, or was never sent, will not be sent again."""

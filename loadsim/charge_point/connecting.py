@@ -335,8 +335,8 @@ class Connecting(Caller, ABC):
     def _take_stray(self, link: Link, stray: Stray, text: str | bytes) -> None:
         if isinstance(stray, Provoked):
             return
-        if self.link is not link and self._leaving is not None and self._leaving.why is not None:
-            return  # in the middle of a closing handshake by which a planned fault has ended the open call
+        if self._leaving is not None and self._leaving.why is not None:
+            return  # the open call has ended; what is read until the connection is closed counts as not received
         count_stray(self.context, self.identity, stray, text)
         if stray.kind == "late" and isinstance(text, str):
             self._came_late(text)

@@ -81,6 +81,11 @@ class Hits:
             if hit.silent:
                 hit.lasting = False
 
+    @property
+    def on_trial(self) -> bool:
+        """Whether it is not known yet what the CSMS makes of something malformed."""
+        return any(hit.kind for hit in self._open)
+
     def hung_up(self) -> None:
         """Take in that the charge point itself ended the connection: a silence ends with it, proofs come no more."""
         self._open = [hit for hit in self._open if not hit.kind]

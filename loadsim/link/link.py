@@ -21,7 +21,8 @@ from loadsim.ocpp.rpc import Answered, Asked, AskedBadly, Rpc, Spoilt, Stray
 class CallFailed(Exception):
     """A call ended without a valid answer; *frame* is what came instead, where something came.
 
-    *message_id* is the call's, which an answer that comes too late will have.
+    *message_id* is the call's, which an answer that comes too late will have. *provoked*: the connection was lost,
+    and not because of this call (`Link.provoked`).
     """
 
     def __init__(self, cause: str, detail: str, *, at: float, frame: str = "", message_id: str = "") -> None:
@@ -31,6 +32,7 @@ class CallFailed(Exception):
         self.at = at
         self.frame = frame
         self.message_id = message_id
+        self.provoked = False
 
 
 class _OpenCall:
@@ -66,7 +68,7 @@ class _OpenCall:
 class Link:
     """One open connection of a charge point."""
 
-    __slots__ = ("_counters", "_encode_call", "_open", "_rpc", "_transport", "last_traffic", "lost")
+    __slots__ = ("_counters", "_encode_call", "_open", "_rpc", "_transport", "last_traffic", "lost", "provoked")
 
     def __init__(self, transport: Transport, rpc: Rpc, counters: Counter[str], *, framing: str = "array") -> None:
         self._transport = transport
@@ -76,6 +78,8 @@ class Link:
         self._open: _OpenCall | None = None
         self.last_traffic = trio.current_time()
         self.lost: ConnectionLost | None = None
+        self.provoked = False
+        """Whether it was lost while a message that is malformed on purpose had not shown yet what comes of it."""
 
     @property
     def transport(self) -> Transport:

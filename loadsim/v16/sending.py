@@ -2,7 +2,8 @@
 
 OCPP 1.6, sections 3.7 and 3.7.1: what is about transactions is sent in the order of its events, also after hours
 without a connection, and tried again when the CSMS fails to process it. A connection that breaks is no failure
-of that kind: the message is sent again on the next one. One that the CSMS closes because of the message is.
+of that kind: the message is sent again on the next one. One that the CSMS closes because of the message is; not
+when something that is malformed on purpose went out just before it.
 
 How long a message waited for a connection, or behind one that is to be tried again, is no part of its response time,
 which begins when it could be sent: it is measured apart (``outbox_wait``), and so is every message that was given up.
@@ -129,7 +130,8 @@ async def _send(charge_point: ChargePoint, outbox: Outbox, message: Message, *, 
         if failed.cause == "open_at_end":
             outbox.remove(message)  # counted as what it is
             return False
-        broke = failed.cause == "connection_lost" and failed.detail.partition(" ")[0] not in _REFUSING
+        refused = failed.detail.partition(" ")[0] in _REFUSING and not failed.provoked
+        broke = failed.cause == "connection_lost" and not refused
         if not (broke and (message.kept or message.lasting)):
             attempts = integer(charge_point, "TransactionMessageAttempts")
             if last_words and context.ended_at is not None:

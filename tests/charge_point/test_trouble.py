@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.distribution import fixed
 from loadsim.charge_point.malformed import KINDS
 from loadsim.charge_point.settings import Arrivals, HeartbeatSettings
 from loadsim.charge_point.trouble import be_slow, drop, fall_silent, send_malformed, unwatch, watch
-from tests.support import SILENCE, Answer, World, boot, tag_info, tag_pool
+from tests.support import SILENCE, Answer, FakeConnection, World, boot, tag_info, tag_pool
 from tests.tough import STEADY, ToughCsms, close_in_horror, refuse_with_error, tough_world
 from tests.v16.sessions import TRANSACTION_MESSAGES, Book
 
@@ -92,6 +94,30 @@ async def test_the_call_that_is_open_when_the_connection_is_dropped_is_lost_and_
         await trio.sleep(20)
         assert told(w)["messages_lost"] == lost
         assert sum(w.counted(f"strays.{kind}") for kind in ("late", "duplicate", "unknown_id")) == 0
+
+
+@pytest.mark.parametrize(
+    "leave", [lambda each: drop(each, "f", 1.0, how="reset"), lambda each: each.reboot(5.0, abrupt=True)]
+)
+async def test_an_answer_that_is_read_while_the_connection_is_being_ended_is_no_stray(
+    autojump_clock: MockClock, leave: Callable[[ChargePoint], object]
+) -> None:
+    beats = HeartbeatSettings(every=0.5, regardless_of_traffic=True)
+    async with tough_world(Heartbeat=SILENCE) as w:
+        for passes in range(8):  # of the scheduler, between the drop and the answer
+            charge_point = await w.online(passes, reconnect=STEADY, heartbeat=beats)
+            connection = w.csms.latest
+            await trio.sleep(1)
+            leave(charge_point)
+            for _ in range(passes):
+                await trio.lowlevel.checkpoint()
+            await connection.send(
+                f'[3,"{next(iter(connection.unanswered))}",{{"currentTime":"2026-11-22T09:15:00Z"}}]'
+            )
+            await trio.sleep(1)
+
+        assert w.numbers("Heartbeat").connection_lost >= 7
+        assert w.counted("strays.late") == 0
 
 
 async def test_what_a_dropped_charge_point_has_to_say_of_its_transactions_waits_and_is_not_lost(
@@ -381,6 +407,36 @@ async def test_a_connection_that_what_is_malformed_has_closed_is_told_by_kind_an
         assert told(w) == {"hit": 1, "offline": 1, "back": 1}
         assert seconds(w) == [5.0]
         assert w.counted("connections.lost.1002") == 1
+
+
+@pytest.mark.parametrize("code", [1002, 1003, 1007, 1009, 1011])
+async def test_a_transaction_message_that_what_is_malformed_took_along_is_sent_again_at_once(
+    autojump_clock: MockClock, code: int
+) -> None:
+    book = Book()
+
+    async def close(connection: FakeConnection) -> None:
+        await trio.sleep(5.0)
+        await connection.drop(code)
+
+    async def suffer(connection: FakeConnection, text: str | bytes) -> None:
+        connection.csms.nursery.start_soon(close, connection)
+
+    async with tough_world(**book.scripts) as w:
+        csms = cast("ToughCsms", w.csms)
+        charge_point = await w.online(reconnect=STEADY, configuration={"TransactionMessageAttempts": "1"})
+        w.arrive(charge_point, plugged_in=100.0)
+        w.csms.answers("StopTransaction", SILENCE, book.scripts["StopTransaction"])
+        csms.suffer = suffer
+        await trio.sleep_until(99.5)
+        send_malformed(charge_point, "f", trio.current_time(), kind="huge", uniform=0.0)
+        await trio.sleep(200)
+
+        first, second = w.csms.times("StopTransaction")
+        assert second - first == pytest.approx(9.5)  # closed after 4.5 s, connected again 5 s later
+        assert book.problems == []
+        assert w.counted("transactions.lost") == w.counted("outbox.given_up.StopTransaction") == 0
+        assert w.counted("faults.f.closed.huge") == 1
 
 
 async def test_what_is_malformed_waits_for_the_open_call_and_the_next_call_for_it(autojump_clock: MockClock) -> None:

@@ -117,7 +117,5 @@ def test_a_shipped_scenario_runs_and_passes(name: str, rehearsals: dict[str, Fut
     books_balance(summary["actions"])
     assert all(each["ok"] for each in summary["thresholds"]), summary["thresholds"]
     assert summary["charge_points"]["booted"] == summary["charge_points"]["planned"]
-    # An answer that is read while a planned fault ends its connection comes late.
-    allowed = {"late"} if summary["faults"] else set()
-    assert {kind for kind, count in summary["strays"].items() if count} <= allowed
+    assert not any(summary["strays"].values()), summary["strays"]
     assert all(each["hit"] for each in summary["faults"].values())

@@ -95,7 +95,8 @@ def holds(check: Check, actual: float | None) -> bool:
     return actual is not None and _OPERATORS[check.op](actual, check.value)
 
 
-def _chosen(check: Check, stages: Sequence[MeasuredStage]) -> list[int]:
+def chosen_stages(check: Check, stages: Sequence[MeasuredStage]) -> list[int]:
+    """Return the stages that *check* is of, by index: those measured, or the one it names."""
     return [
         index
         for index, stage in enumerate(stages)
@@ -104,7 +105,7 @@ def _chosen(check: Check, stages: Sequence[MeasuredStage]) -> list[int]:
 
 
 def _of_online(check: Check, totals: Totals, stages: Sequence[MeasuredStage]) -> float | None:
-    chosen = _chosen(check, stages)
+    chosen = chosen_stages(check, stages)
     planned = sum(stages[index].planned_online for index in chosen)
     if not planned:
         return None
@@ -112,7 +113,7 @@ def _of_online(check: Check, totals: Totals, stages: Sequence[MeasuredStage]) ->
 
 
 def _of_calls(check: Check, totals: Totals, stages: Sequence[MeasuredStage]) -> float | None:
-    chosen = _chosen(check, stages)
+    chosen = chosen_stages(check, stages)
     calls = totals.select(
         action=None if check.action == "all" else check.action, tag_class=check.tag_class, stages=chosen
     )
@@ -130,6 +131,14 @@ def _of_calls(check: Check, totals: Totals, stages: Sequence[MeasuredStage]) -> 
         return None
     part: int = getattr(calls, check.aggregate)
     return part / whole if check.value_kind == "share" else float(part)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A part of the run, such as " of worker 2", and the p99 of the lateness in it, in seconds."""
+
+    part: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +166,8 @@ class GeneratorHealth:
     sessions_due: int = 0
     cores: int = 0
     """Cores of this machine; 0: unknown."""
+    latest: tuple[Late, ...] = ()
+    """The parts of the run that were the latest: a worker, a stage."""
 
 
 MOST_LATENESS: Final = 0.020
@@ -180,10 +191,13 @@ def invalid_because(health: GeneratorHealth, checks: Sequence[Check]) -> list[st
     """
     reasons = []
     limit, because = _lateness_limit(checks)
-    cure = _cure(health)
-    if health.lateness_p99 is not None and health.lateness_p99 > limit:
+    cure = what_helps(health)
+    late = Late("", health.lateness_p99 or 0.0)
+    if late.seconds <= limit:  # over the whole run; what is too late in a part of it is told only then
+        late = next((each for each in health.latest if each.seconds > limit), late)
+    if late.seconds > limit:
         reasons.append(
-            f"p99 lateness {health.lateness_p99 * 1e3:.1f} ms, more than {limit * 1e3:.1f} ms{because}: "
+            f"p99 lateness{late.part} {late.seconds * 1e3:.1f} ms, more than {limit * 1e3:.1f} ms{because}: "
             f"{_others(health)}{cure}"
         )
     if health.busy_seconds >= MOST_BUSY_SECONDS:
@@ -220,7 +234,8 @@ def _lateness_limit(checks: Sequence[Check]) -> tuple[float, str]:
     return MOST_LATENESS, ""
 
 
-def _cure(health: GeneratorHealth) -> str:
+def what_helps(health: GeneratorHealth) -> str:
+    """Say what makes the generator faster on this machine."""
     if health.cores and health.workers >= health.cores:
         return f"use fewer charge points a worker, or a machine with more than {health.cores} cores for more workers"
     return "use more workers, or fewer charge points a worker"

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from loadsim.metrics.drift import Drift
 from loadsim.metrics.judge import MeasuredStage, Result, evaluate, holds
+from loadsim.metrics.own_delay import OwnDelay
 from loadsim.metrics.snapshot import Snapshot, Totals
 from loadsim.metrics.stretches import StageTime, measured_stretches
 from loadsim.metrics.thresholds import Check, parse
 from loadsim.metrics.transactions import TransactionFaults
 from loadsim.metrics.windows import SlidingWindows
-from loadsim.scenario.load_profile import planned_online_seconds_in_all, stage_times
+from loadsim.scenario.load_profile import planned_online_seconds_in_all, stage_ends, stage_times
 from loadsim.scenario.plan import Plan
 
 
@@ -27,7 +28,9 @@ class Judging:
             workers: how many there are; a window is judged once all that are left have told of it.
         """
         self.checks: tuple[Check, ...] = tuple(parse(threshold.check) for threshold in plan.thresholds)
+        self.own_delay = OwnDelay(stage_ends(plan.stages))
         self._plan = plan
+        self._call_timeout = min((fleet.settings.call_timeout for fleet in plan.fleets), default=0.0)
         self._since: dict[int, float] = dict.fromkeys(range(workers), 0.0)
         """Up to when each worker has told, in seconds of the run; without those that are lost."""
         self._windows: dict[int, SlidingWindows] = {}
@@ -62,6 +65,7 @@ class Judging:
             windows.take(snapshot, since)
         for drift in self._drifts.values():
             drift.take(snapshot, since)
+        self.own_delay.take(snapshot, since)
         self._since[snapshot.shard] = max(since, snapshot.elapsed)
         self._advance(ended_at)
 
@@ -100,6 +104,11 @@ class Judging:
                 self._aborted[number] = replace(result, aborted_at=until)
                 break
         return self.aborted
+
+    def own_doing(self, results: Sequence[Result], totals: Totals, stages: Sequence[MeasuredStage]) -> list[str]:
+        """Say which thresholds of *results* may have failed by the generator alone, and why; none is right."""
+        told = (self.own_delay.own_doing(result, totals, stages, self._call_timeout) for result in results)
+        return [why for why in told if why is not None]
 
     def _judge(
         self,

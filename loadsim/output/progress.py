@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from loadsim.metrics.calls import CallNumbers
-from loadsim.metrics.judge import MOST_CPU, GeneratorHealth, MeasuredStage, Result
+from loadsim.metrics.judge import MOST_CPU, GeneratorHealth, MeasuredStage, Result, invalid_because, what_helps
 from loadsim.metrics.snapshot import Example, Snapshot, Totals
 from loadsim.metrics.thresholds import Check
 from loadsim.metrics.transactions import TransactionFaults
@@ -107,6 +107,15 @@ class Progress:
         """Hold the thresholds against the numbers so far; *faults* are the transactions', where more is known."""
         return self.judging.judge(self.totals, self.stages, ended_at=self.ended_at, faults=faults)
 
+    def invalid_because(self, results: Sequence[Result]) -> list[str]:
+        """Say why the figures show the generator, and which of the *results* may; none is right."""
+        health = self.health
+        reasons = invalid_because(health, self.checks)
+        if not reasons:
+            own = self.judging.own_doing(results, self.totals, self.stages)
+            reasons = [f"{why}: {what_helps(health)}" for why in own]
+        return reasons
+
     def aborting(self) -> str | None:
         """Return the text of the threshold that asks for the end of the run, from when it does on; None of none.
 
@@ -177,6 +186,7 @@ class Progress:
             sessions_behind=self.totals.counters["sessions.behind"],
             sessions_due=self.totals.counters["sessions.due"],
             cores=_CORES,
+            latest=tuple(self.judging.own_delay.latest(self.stages)),
         )
 
     def actions(self) -> dict[str, CallNumbers]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from loadsim.metrics.calls import CallNumbers
 from loadsim.metrics.catalogue import STRAYS
-from loadsim.metrics.judge import Result, invalid_because, verdict
+from loadsim.metrics.judge import Result, verdict
 from loadsim.output.progress import Progress
 from loadsim.output.summary_faults import fault_numbers, open_fault_books
 from loadsim.output.summary_numbers import call_numbers, distribution, rounded
@@ -46,7 +46,7 @@ def build_summary(progress: Progress, *, duration: float, csms: Mapping[str, Any
     harm = faults(progress, csms)
     results = progress.judge(harm)
     health = progress.health
-    invalid = invalid_because(health, progress.checks)
+    invalid = progress.invalid_because(results)
     # A run that was given up before anything was measured has nothing to pass.
     judged = "failed" if progress.aborted_because else verdict(results, invalid)
     return {

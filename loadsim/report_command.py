@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from rich.console import Console
 
-from loadsim.errors import UsageError
+from loadsim.errors import PreflightFailed, UsageError
 from loadsim.metrics.snapshot import Example
 from loadsim.output.checkpoint import STATE_FILE, State, read_state, summary_of, write_whole
 from loadsim.output.final_report import render_report
@@ -41,16 +43,15 @@ def report(path: Path, *, as_json: bool) -> None:
     paths = {"results": str(folder)}
     if (folder / _SUMMARY).exists():
         paths["summary"] = str(folder / _SUMMARY)
-    try:
+    next_command = _read_json(folder / _RUN, {}).get("command")
+    with _understood(folder / _SUMMARY):
         render_report(
             summary,
             examples=read_examples(folder),
             paths=paths,
-            next_command=_read_json(folder / _RUN, {}).get("command"),
+            next_command=None if next_command is None else str(next_command),
             console=Console(),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{folder / _SUMMARY} is no summary of a run: {error!r}") from error
 
 
 def run_folder(path: Path) -> Path:
@@ -59,8 +60,11 @@ def run_folder(path: Path) -> Path:
     Raises:
         UsageError: it is neither.
     """
-    if not path.is_dir():
-        what = "is no folder" if path.exists() else "does not exist"
+    try:
+        what = "" if path.is_dir() else "is no folder" if path.exists() else "does not exist"
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}"
+    if what:
         raise UsageError(f"{path} {what}; expected the folder of a run, or one with results in it")
     if _is_run(path):
         return path
@@ -116,12 +120,24 @@ def _rebuild(folder: Path) -> dict[str, Any]:
         ended = _read_json(folder / _RUN, {}).get("exit_code")
         why = "has only just begun, or was killed in its first second"
         if ended is not None:
-            why = f"could not begin: exit code {ended}"
+            could_not = ended == PreflightFailed.exit_code
+            why = f"{'could not begin:' if could_not else 'left no summary.json; it ended with'} exit code {ended}"
         raise UsageError(f"{folder}: nothing to report: the run {why}")
-    summary = summary_of(state)
+    with _understood(folder / STATE_FILE):
+        summary = summary_of(state)
+        junit = junit_xml(summary).encode()
     if not state.goes_on:
-        _write(folder, state, summary)
+        _write(folder, state, summary, junit)
     return summary
+
+
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Turn whatever a file that is no summary, or a damaged one, leads to into a message that names it."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise UsageError(f"{path} is no summary of a run: {error!r}") from error
 
 
 def _state(folder: Path) -> State | None:
@@ -131,12 +147,12 @@ def _state(folder: Path) -> State | None:
         raise UsageError(str(error)) from error
 
 
-def _write(folder: Path, state: State, summary: dict[str, Any]) -> None:
+def _write(folder: Path, state: State, summary: dict[str, Any], junit: bytes) -> None:
     """Write what the run did not come to write; a folder that cannot be written to is no reason not to report."""
     run = _read_json(folder / _RUN, {})
     run |= {"exit_code": summary["exit_code"], "duration_s": state.elapsed}
     try:
-        write_whole(folder / "junit.xml", junit_xml(summary).encode())
+        write_whole(folder / "junit.xml", junit)
         write_whole(folder / _RUN, _json_bytes(run))
         write_whole(folder / _SUMMARY, _json_bytes(summary))
         (folder / STATE_FILE).unlink(missing_ok=True)

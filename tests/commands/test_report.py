@@ -151,3 +151,30 @@ def test_a_line_of_errors_that_was_cut_off_is_left_out(tmp_path: Path, capsys: p
     report(folder, as_json=False)
 
     assert "CP1" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("troubles", 5), ("thresholds", None), ("duration_s", "long"), ("duration_s", float("inf"))]
+)
+def test_a_checkpoint_of_something_else_is_told_and_left(key: str, value: object, tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run", summary=False)
+    state = read_state(folder)
+    assert state is not None
+    strange = msgspec.structs.replace(state, summary={**state.summary, key: value})
+    (folder / STATE_FILE).write_bytes(msgspec.msgpack.encode(strange))
+
+    with pytest.raises(UsageError, match="is no summary of a run"):
+        report(folder, as_json=False)
+
+
+def test_a_run_whose_summary_was_removed_is_not_said_to_have_failed(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    (folder / "summary.json").unlink()
+
+    with pytest.raises(UsageError, match=r"the run left no summary\.json; it ended with exit code 0"):
+        report(folder, as_json=False)
+
+
+def test_a_folder_of_a_name_that_no_system_takes_is_told() -> None:
+    with pytest.raises(UsageError, match="x cannot be read: "):
+        report(Path("x" * 5000), as_json=False)

@@ -156,7 +156,7 @@ def test_a_line_of_errors_that_was_cut_off_is_left_out(tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("key", "value"), [("troubles", 5), ("thresholds", None), ("duration_s", "long"), ("duration_s", float("inf"))]
 )
-def test_a_checkpoint_of_something_else_is_told_and_left(key: str, value: object, tmp_path: Path) -> None:
+def test_a_checkpoint_of_something_else_is_told(key: str, value: object, tmp_path: Path) -> None:
     folder = a_run(tmp_path / "run", summary=False)
     state = read_state(folder)
     assert state is not None

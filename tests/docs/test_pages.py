@@ -94,3 +94,11 @@ def test_the_changelog_has_this_version() -> None:
     import loadsim  # noqa: PLC0415
 
     assert f"## [{loadsim.__version__}]" in read(ROOT / "CHANGELOG.md")
+
+
+def test_the_floors_are_those_that_are_checked() -> None:
+    contracts = tomllib.loads(read(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    drawn = next(block.text for block in blocks("text") if block.page.name == "0002-floors.md")
+    floors = [line.partition("  ")[0] for line in drawn.splitlines() if not line.startswith(" ")]
+
+    assert floors == contracts[0]["layers"]

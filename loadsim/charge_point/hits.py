@@ -58,7 +58,9 @@ class Hits:
         self._open: list[Hit] = []
 
     def add(self, hit: Hit) -> None:
-        """Count a hit."""
+        """Count a hit; of malformed messages the newest is on trial alone: an end that comes now is its doing."""
+        if hit.kind:
+            self._open = [each for each in self._open if not each.kind]
         self._open.append(hit)
         self._count(hit, "hit")
         if hit.offline:

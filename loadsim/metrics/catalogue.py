@@ -135,7 +135,12 @@ METRICS: Final = (
     Metric("faults.*.messages_lost", "counter", "calls", "calls it ended, or that fell due meanwhile"),
     Metric("faults.*.sent.*", "counter", "messages", "malformed messages sent, by kind"),
     Metric("faults.*.survived.*", "counter", "messages", "of these: a later call on the connection was answered"),
-    Metric("faults.*.closed.*", "counter", "messages", "of these: the connection ended before that"),
+    Metric(
+        "faults.*.closed.*",
+        "counter",
+        "messages",
+        "of these: the connection ended before that, and before another malformed message",
+    ),
     Metric("outbox.waiting", "gauge", "messages", "transaction messages not yet delivered, those under way too"),
     Metric("charge_points.started", "gauge", "charge points", "planned to be online by now"),
     Metric("charge_points.online", "gauge", "charge points", "socket open and boot accepted"),

@@ -49,6 +49,10 @@ class Story:
         else:
             getattr(self, f"_{self.what}")(event, at)
 
+    def another_goes_out(self) -> None:
+        """Take in another malformed message: what ends the connection from now on may be its doing."""
+        self.final = self.final or (self.what == "malformed" and self.held)
+
     def _drop(self, event: Event, at: float) -> None:
         """Nothing else concerns it."""
 
@@ -94,6 +98,9 @@ def test_each_fault_has_its_own_story_whatever_the_others_do(happenings: list[st
     slow: list[Hit] = []
     for at, event in enumerate(happenings, start=1):
         name = str(len(stories))
+        if event == "malformed":
+            for story in stories:
+                story.another_goes_out()
         if event in ("drop", "silent", "slow", "malformed"):
             stories.append(Story(event, at))  # type: ignore[arg-type]
             hit = Hit(
@@ -145,3 +152,14 @@ def test_a_recovery_is_never_told_as_shorter_than_nothing() -> None:
     hits.end(gone=False)
 
     assert recorder.recoveries == {"f": {0: 1}}
+
+
+def test_of_two_malformed_messages_the_second_has_closed_the_connection() -> None:
+    recorder = Recorder()
+    hits = Hits(recorder)
+    for kind in ("unknown_type", "binary"):
+        hits.add(Hit("f", 1.0, lasting=True, kind=kind))
+    hits.broke()
+
+    assert recorder.counters["faults.f.closed.binary"] == recorder.counters["faults.f.offline"] == 1
+    assert recorder.counters["faults.f.closed.unknown_type"] == 0

@@ -20,9 +20,10 @@ from loadsim.scenario.read import read_scenario
 from loadsim.scenario.shipped import find_scenario, shipped_scenarios
 from loadsim.v16.configuration import initial_problem
 from tests.docs.documents import DOCS, Block, blocks, codes, read, rows
-from tests.docs.test_scenario_reference import loaded, plan_of, whole
+from tests.docs.test_scenario_reference import FILES, loaded, plan_of, whole
 from tests.output import builders
 
+ACTIONS = DIALECTS["1.6"].actions
 HOWTO = DOCS / "howto"
 ENVIRON = {"CSMS_URL": "wss://csms.test.example/ocpp"}
 # Variables of the shell in commands of the guides, and a value that each of them has there.
@@ -42,6 +43,16 @@ def is_part(block: Block) -> bool:
 @pytest.mark.parametrize("block", [block for block in blocks("yaml") if is_part(block)], ids=str)
 def test_a_part_of_a_scenario_in_the_documentation_fits_into_one(block: Block, tmp_path: Path) -> None:
     assert plan_of(tmp_path, loaded(BASE) | loaded(block.text)).charge_points > 0
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("yaml") if whole(block)], ids=str)
+def test_a_scenario_of_the_documentation_is_warned_of_nothing(block: Block, tmp_path: Path) -> None:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    path = tmp_path / "scenario.yaml"
+    path.write_text(block.text, encoding="utf-8")
+
+    assert read_scenario(path, ENVIRON, actions=ACTIONS, configuration=initial_problem).warnings == ()
 
 
 def commands_with_overrides() -> list[tuple[Path, str, tuple[str, ...]]]:
@@ -73,9 +84,7 @@ def test_a_value_that_is_set_on_a_page_is_one_of_the_scenario_s(
         path.write_text(text, encoding="utf-8")
 
     try:
-        read_scenario(
-            path, ENVIRON, actions=DIALECTS["1.6"].actions, configuration=initial_problem, overrides=overrides
-        )
+        read_scenario(path, ENVIRON, actions=ACTIONS, configuration=initial_problem, overrides=overrides)
     except ScenarioError as error:
         pytest.fail(f"{page.name}: {error}")
 

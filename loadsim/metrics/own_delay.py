@@ -89,11 +89,12 @@ class OwnDelay:
     ) -> str | None:
         """Say why a threshold that does not hold may have failed by the generator alone; None: it has not.
 
-        Response times are less by as much as the generator was late, and calls that it noticed too late to have been
-        answered have not timed out: if the check would hold then, nobody can tell whose failure it is.
+        Times are less by as much as the generator was late (of a recovery, the window is all its time), and calls
+        that it noticed too late to have been answered have not timed out: if the check would hold then, nobody can
+        tell whose failure it is.
         """
         check = result.check
-        if result.ok or result.actual is None or check.subject != "calls" or check.drift:
+        if result.ok or result.actual is None or check.subject not in ("calls", "recovery") or check.drift:
             return None
         if check.op not in ("<", "<=") and not (check.op == "==" and check.value == 0):
             return None  # the more the better: lateness is no help

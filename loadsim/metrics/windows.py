@@ -4,7 +4,8 @@ Windows slide by steps of a second, from the beginning of a stretch to its end; 
 made longer ones. What a step has counted is added to a window when it comes in and subtracted when it goes out: both
 are exact. Snapshots are too fine to be cut: calls belong to the step in which the middle of their snapshot lies,
 seconds online are shared out. What ended after the stretch, of calls that fell due in it, belongs to its last window:
-a stall at the end of a stage must be in one.
+a stall at the end of a stage must be in one. Only counts that must not be too many go on sliding instead, as long as
+calls of the stretch end: in its last window those of a longer time would be counted.
 """
 
 from __future__ import annotations
@@ -142,6 +143,8 @@ class _Slide:
         self._whole = [COUNTS.index(name) for name in whole]
         self._is_online = check.subject == "online"
         self._has_times = not (self._part or self._is_online)
+        self._goes_on = check.value_kind == "count" and check.op in ("<", "<=", "==")
+        """Whether windows slide on after the stretch."""
         self._ahead: dict[int, _Step] = {}
         self._window: deque[_Step] = deque()
         self._buckets = np.zeros(0, dtype=np.int64)
@@ -159,7 +162,9 @@ class _Slide:
             return
         middle = (since + snapshot.elapsed) / 2
         number = math.floor((middle - self._stretch.begin) / self._step)
-        number = min(max(number, self._done), self._steps)  # what is later comes behind the last
+        number = max(number, self._done)
+        if not self._goes_on:
+            number = min(number, self._steps)  # what is later comes behind the last
         for delta in snapshot.calls:
             if delta.stage in self._stretch.stages and selects(self._check, delta):
                 self._add(self._ahead.setdefault(number, _Step()), delta)
@@ -186,7 +191,8 @@ class _Slide:
             self._ahead.setdefault(number, _Step()).online += seconds * part / length
 
     def advance(self, until: float) -> None:
-        for _ in range(self._done, min(self._steps_until(until), self._steps)):
+        steps = self._steps_until(until)
+        for _ in range(self._done, steps if self._goes_on else min(steps, self._steps)):
             step = self._ahead.pop(self._done, None) or _Step()
             self._done += 1
             step.pack()
@@ -215,12 +221,25 @@ class _Slide:
         if self._worst is not None:
             yield self._worst
         last = self._steps if ended_at is None else min(self._steps, self._steps_until(ended_at))
+        if self._goes_on:
+            if ended_at is not None and self._done >= last and len(self._window) == self._length:
+                yield from self._sliding_on()
+            return
         late = [step for number, step in sorted(self._ahead.items()) if number >= last]
         # A rate is of what was sent in its time; who is online is so without delay.
         if late and self._done >= last and not self._is_online and self._check.aggregate != "rate":
             closing = self._judge(late)
             if closing is not None:
                 yield closing
+
+    def _sliding_on(self) -> Iterator[Worst]:
+        """Yield the windows of counts that end after the newest one."""
+        steps = dict(enumerate(self._window, start=self._done - self._length)) | self._ahead
+        for number in sorted(self._ahead):
+            inside = [step for each, step in steps.items() if number - self._length < each <= number]
+            if any(step.whole for step in inside):
+                end = self._stretch.begin + (number + 1) * self._step
+                yield Worst(float(sum(step.part for step in inside)), end - self._over, end)
 
     def _judge(self, late: Sequence[_Step] = ()) -> Worst | None:
         """Judge the newest window, with what came *late*; None while it is too short, or has no samples."""

@@ -107,8 +107,19 @@ class Judging:
 
     def own_doing(self, results: Sequence[Result], totals: Totals, stages: Sequence[MeasuredStage]) -> list[str]:
         """Say which thresholds of *results* may have failed by the generator alone, and why; none is right."""
-        told = (self.own_delay.own_doing(result, totals, stages, self._call_timeout) for result in results)
+        told = (
+            self.own_delay.own_doing(self._in_its_time(result), totals, stages, self._call_timeout)
+            for result in results
+        )
         return [why for why in told if why is not None]
+
+    def _in_its_time(self, result: Result) -> Result:
+        """Give a recovery its time for a window: from the fault's moment, or any, until all were back."""
+        if result.check.subject != "recovery" or result.actual is None:
+            return result
+        at = next(fault.at for fault in self._plan.faults if fault.name == result.check.fault)
+        window = (0.0, self.measured_until) if at is None else (at, at + result.actual)
+        return replace(result, window=window)
 
     def _judge(
         self,

@@ -125,7 +125,7 @@ def test_a_mean_and_a_maximum_of_a_window_are_exact() -> None:
 
 def test_what_ends_after_its_stage_belongs_to_its_last_window() -> None:
     stretches = (Stretch(0.0, 10.0, frozenset({0})),)
-    watched = Watched("all errors == 0 during peak", 5.0, *stretches)
+    watched = Watched("all errors < 1% during peak", 5.0, *stretches)
     watched.take(calls((0.1,)))
     watched.idle(10.0)
     assert watched.windows.worst() == Worst(0.0, 0.0, 5.0)
@@ -135,6 +135,69 @@ def test_what_ends_after_its_stage_belongs_to_its_last_window() -> None:
     watched.take(calls((9.0,), stage=1, accepted=0, timeout=1))
 
     assert watched.windows.worst() == Worst(1.0, 5.0, 10.0)
+
+
+@pytest.mark.parametrize("check", ["all errors < 11", "all errors <= 10", "all errors == 0"])
+def test_no_window_counts_what_ended_in_a_longer_time_than_its_own(check: str) -> None:
+    watched = Watched(f"{check} during peak", 5.0, Stretch(0.0, 20.0, frozenset({0})))
+    for _ in range(52):  # one every half second, each after a wait of 6 s
+        watched.take(calls((6.0,), accepted=0, timeout=1))
+    watched.idle(5.0)
+
+    worst = watched.windows.worst()
+    assert worst is not None
+    assert worst.value == 10.0
+
+
+def test_a_count_sees_what_ends_long_after_its_stage_and_says_when() -> None:
+    watched = Watched("all errors == 0 during peak", 5.0, Stretch(0.0, 10.0, frozenset({0})))
+    watched.take(calls((0.1,)))
+    watched.idle(29.5)
+    watched.take(calls((25.0,), accepted=0, timeout=1, sent=0))
+    watched.take(calls((9.0,), stage=1, accepted=0, timeout=1))
+    watched.idle(10.0)
+
+    assert watched.windows.worst() == Worst(1.0, 26.0, 31.0)
+
+
+def test_a_count_sees_what_ends_after_the_run_in_windows_of_their_length() -> None:
+    watched = Watched("all errors < 11", 5.0)
+    for _ in range(24):
+        watched.take(calls((3.0,), accepted=0, timeout=1))
+    for tick in range(1, 15):  # the open calls, of which nobody advances the windows any more
+        late = calls((3.0,), accepted=0, timeout=1 + (tick > 10))
+        watched.windows.take(Snapshot(shard=0, elapsed=12.0 + tick / 2, calls=(late,)), 11.5 + tick / 2)
+
+    assert watched.windows.worst(ended_at=12.0) == Worst(14.0, 14.0, 19.0)
+    assert watched.windows.worst() == Worst(10.0, 0.0, 5.0)
+
+
+def test_a_count_that_must_be_reached_is_of_windows_in_its_stage_alone() -> None:
+    watched = Watched("all accepted >= 10 during peak", 5.0, Stretch(0.0, 20.0, frozenset({0})))
+    for _ in range(40):
+        watched.take(calls((0.1,)))
+    watched.take(calls((0.1,)))
+    watched.idle(10.0)
+
+    assert watched.windows.worst() == Worst(10.0, 0.0, 5.0)
+
+
+@STEADY
+@given(st.lists(st.integers(0, 4), min_size=20, max_size=60), st.integers(1, 6), st.integers(4, 10))
+def test_the_most_errors_of_any_window_are_counted_wherever_they_ended(
+    ticks: list[int], over: int, seconds: int
+) -> None:
+    end = float(max(seconds, over))
+    watched = Watched("all errors < 1", float(over), Stretch(0.0, end, frozenset({0})))
+    for failed in ticks:
+        watched.take(calls((0.1,) * failed, accepted=0, timeout=failed))
+    told = math.floor(watched.at)
+
+    worst = watched.windows.worst(ended_at=watched.at)
+
+    by_second = [sum(ticks[2 * second : 2 * second + 2]) for second in range(told + 1)]
+    sums = [sum(by_second[max(0, last - over + 1) : last + 1]) for last in range(over - 1, told + 1)]
+    assert (0.0 if worst is None else worst.value) == max(sums)
 
 
 def test_what_ends_after_a_run_that_was_ended_early_belongs_to_its_last_window() -> None:

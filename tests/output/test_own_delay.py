@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.snapshot import Snapshot
 from loadsim.output.progress import Progress
 from loadsim.output.summary import build_summary
-from tests.output.builders import calls, plan, progress, stage
+from loadsim.scenario.plan import FaultPlan
+from tests.output.builders import calls, plan, progress, stage, take
 
 STAGES = (stage("ramp", 30.0, 10, measure=False), stage("peak", 60.0, 10), stage("soak", 510.0, 10))
 
@@ -83,3 +86,20 @@ def test_a_starved_worker_makes_a_run_of_many_invalid() -> None:
 
     assert (verdict, code) == ("invalid", 4)
     assert because[0].startswith("p99 lateness of worker 0 ")
+
+
+@pytest.mark.parametrize(("stalled_at", "code"), [(205.0, 4), (400.0, 99)])
+def test_a_recovery_that_a_stall_of_the_generator_has_made_longer_is_not_the_csmss(
+    stalled_at: float, code: int
+) -> None:
+    outage = FaultPlan(name="outage", do="drop", how="reset", at=200.0)
+    run = progress(plan(count=10, stages=STAGES, checks=("recovery[outage] < 5s",), faults=(outage,)))
+    hit = {"faults.outage.hit": 1, "faults.outage.offline": 1}
+    for tick in range(1, 1201):
+        at = tick / 2
+        late = [0.01 * each for each in range(150)] if at == stalled_at else [0.001] * 50
+        back = {"outage": [5.5]} if at == 206.0 else None
+        take(run, at=at, lateness=late, counters=hit if at == 200.5 else None, recoveries=back)
+    run.ended_at = 600.0
+
+    assert told(run)[1] == code

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from loadsim.charge_point.preflight import Finding
+from loadsim.conductor.trial import problem_in_words
 from loadsim.dialects import DIALECTS
 from loadsim.errors import ScenarioError
 from loadsim.metrics.judge import MOST_CPU, MOST_LATENESS
@@ -132,3 +134,9 @@ def test_the_excerpt_of_junit_xml_is_what_is_written() -> None:
     assert failure is not None
     assert any(failure[0].replace("&lt; 1ms", "&lt; 300ms") in line for line in shown)
     assert f"*{RUN_CASE}*" in text
+
+
+def test_the_refusal_in_the_guide_is_what_is_said() -> None:
+    finding = Finding("x-00001", "connect", "http_401", "the CSMS answered the handshake with 401")
+
+    assert problem_in_words(finding, "ws://127.0.0.1:19557/{id}") in read(HOWTO / "provision-a-csms.md")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from loadsim.metrics.drift import Drift
 from loadsim.metrics.judge import MeasuredStage, Result, evaluate, holds
@@ -15,6 +16,9 @@ from loadsim.metrics.transactions import TransactionFaults
 from loadsim.metrics.windows import SlidingWindows
 from loadsim.scenario.load_profile import planned_online_seconds_in_all, stage_ends, stage_times
 from loadsim.scenario.plan import Plan
+
+_IN_STEP: Final = 1.0
+"""Seconds that one worker's numbers may be ahead of another's: two of the intervals in which they come."""
 
 
 class Judging:
@@ -94,6 +98,8 @@ class Judging:
         until = self.measured_until
         if self._aborted or until == self._judged_until:
             return self.aborted
+        if max(self._since.values(), default=0.0) - until > _IN_STEP:
+            return None  # the numbers that have come are of a longer time from one worker than from another
         self._judged_until = until
         for number, threshold in enumerate(self._plan.thresholds):
             drift = self._drifts.get(number)

@@ -154,9 +154,9 @@ class Progress:
 
     @property
     def stages(self) -> list[MeasuredStage]:
-        """The stages with the time that each has had so far."""
-        end = self.elapsed if self.ended_at is None else self.ended_at
-        told = min(end, self.judging.measured_until)
+        """The stages with the time that each has had, as far as the workers have told of it."""
+        told = min(self.elapsed if self.ended_at is None else self.ended_at, self.judging.measured_until)
+        end = told if self.ended_at is None else self.ended_at
         stages = []
         for stage, (begin, until) in zip(self.plan.stages, stage_times(self.plan.stages), strict=True):
             # Who was online is known as far as the workers have told.

@@ -95,6 +95,35 @@ def test_a_check_without_samples_does_not_end_a_run() -> None:
     assert run.aborting() is None
 
 
+def test_a_rate_so_far_is_over_the_time_that_the_workers_have_told_of() -> None:
+    run = judged(Threshold(check="all rate > 1.9/s", abort=True))
+    tick(run, [each / 2 for each in range(1, 21)], GOOD)
+
+    run.elapsed = 15.0  # the conductor had no time to read what came meanwhile
+
+    assert run.aborting() is None
+    assert run.judge()[0].actual == 2.0
+
+
+def test_numbers_of_one_worker_that_are_far_ahead_of_anothers_end_no_run() -> None:
+    run = judged(Threshold(check="all rate < 5/s", abort=True), workers=2)
+    for until in range(1, 11):
+        for shard in range(2):
+            take(run, float(until), GOOD, GOOD, shard=shard)
+    for until in range(11, 20):
+        take(run, float(until), GOOD, GOOD, shard=0)
+    take(run, 10.5, GOOD, shard=1)
+    run.elapsed = 20.0
+    assert run.aborting() is None  # 59 calls, of 10.5 seconds of one and of 19 of the other
+
+    for until in range(11, 20):
+        take(run, float(until), GOOD, GOOD, shard=1)
+    assert run.aborting() is None
+    take(run, 20.0, *[GOOD] * 50, shard=0)
+    take(run, 20.0, *[GOOD] * 50, shard=1)
+    assert run.aborting() == "all rate < 5/s"
+
+
 def test_no_threshold_ends_a_run_before_its_moment() -> None:
     run = judged(Threshold(check="all errors < 5%", abort=True, after=10.0))
     take(run, 1.0, FAILED)

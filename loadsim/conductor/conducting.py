@@ -54,7 +54,8 @@ async def _run(state: RunState) -> Finished:
         if state.embedded is not None:
             record = await state.embedded.end()
     if failure is not None:
-        _write_run(state, exit_code=failure.exit_code)
+        with state.folder.writing():
+            _write_run(state, exit_code=failure.exit_code)
         raise failure
     return _finish(state, record)
 
@@ -71,15 +72,25 @@ def _finish(state: RunState, record: dict[str, Any] | None) -> Finished:
     if broken := progress.totals.counters["generator.broken"]:
         progress.troubles.append(f"an internal error ended {broken} charge point(s), see loadsim.log")
     state.folder.take_examples(list(progress.new_examples()))
+    known = state.folder.problem
+    summary = _summary(state, record)
+    state.folder.write_summary(summary)
+    with state.folder.writing():
+        _write_run(state, exit_code=summary["exit_code"], ended_s=duration)
+    if state.folder.problem != known:  # the numbers are shown all the same, and with them that they were not kept
+        summary = _summary(state, record)
+    return Finished(summary, progress, state.folder.path)
+
+
+def _summary(state: RunState, record: dict[str, Any] | None) -> dict[str, Any]:
+    progress = state.progress
     if state.folder.problem is not None:
         progress.troubles.append(f"not all results could be written: {state.folder.problem}")
-    ended_at = duration if progress.ended_at is None else progress.ended_at
+    ended_at = state.elapsed if progress.ended_at is None else progress.ended_at
     summary = build_summary(progress, duration=ended_at, csms=record)
     if record is not None:
         summary["embedded_csms"] = record
-    state.folder.write_summary(summary)
-    _write_run(state, exit_code=summary["exit_code"], ended_s=duration)
-    return Finished(summary, progress, state.folder.path)
+    return summary
 
 
 def _write_run(state: RunState, *, exit_code: int | None, ended_s: float | None = None) -> None:

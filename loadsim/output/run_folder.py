@@ -81,14 +81,14 @@ class RunFolder:
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json and junit.xml; what was kept in case the run would be killed is not needed any more."""
-        with self._writing():
+        with self.writing():
             self._write_json("summary.json", summary)
             self._replace("junit.xml", junit_xml(summary))
             self._checkpoint.remove()
 
     def save(self, progress: Progress) -> None:
         """Keep the run so far, if it is time to, for the case that it is killed."""
-        with self._writing():
+        with self.writing():
             self._checkpoint.write_if_due(progress)
 
     def take(self, snapshot: Snapshot) -> None:
@@ -105,7 +105,7 @@ class RunFolder:
 
     def take_examples(self, examples: Sequence[Example]) -> None:
         """Append failures to errors.jsonl; how many there may be is bounded by who gives them."""
-        with self._writing():
+        with self.writing():
             for example in examples:
                 self._errors_file.write(msgspec.json.encode(example).decode() + "\n")
             if examples:
@@ -126,10 +126,10 @@ class RunFolder:
         for window in self._windows.rest():
             self._write_window(window)
         for csv_file in self._csv_files:
-            with self._writing():
+            with self.writing():
                 csv_file.close()
         for file in (self._errors_file, self.log):
-            with self._writing():
+            with self.writing():
                 file.close()
 
     @property
@@ -143,7 +143,7 @@ class RunFolder:
         )
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
         """Keep the first error of what is written while the run goes on."""
         try:
             yield
@@ -152,12 +152,12 @@ class RunFolder:
 
     def _write_second(self, second: Second) -> None:
         self._at_second.take(second.gauges)
-        with self._writing():
+        with self.writing():
             self._connections_file.write(second.rows(self._at_second.of_all_but(self._lost)))
 
     def _write_window(self, window: Window) -> None:
         self._at_window.take(window.gauges)
-        with self._writing():
+        with self.writing():
             self._calls_file.write(window.call_rows([stage.name for stage in self._plan.stages]))
             self._sessions_file.write(window.session_rows(self._at_window.of_all_but(self._lost)))
             self._commands_file.write(window.command_rows())

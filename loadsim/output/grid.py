@@ -35,13 +35,17 @@ class Grid(Generic[W]):
         self._make = make
         self._open: dict[int, W] = {}
         self._closed = -1
+        self._told: dict[int, float] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
     def take(self, snapshot: Snapshot) -> None:
-        """Put an interval into the window in which it ended."""
-        index = max(int((snapshot.elapsed - _TICK) // self._width), self._closed + 1)
+        """Put an interval into the window in which it ended; one that began after a window's end is not of that."""
+        since = self._told.get(snapshot.shard, -_TICK)
+        self._told[snapshot.shard] = snapshot.elapsed
+        slack = min(_TICK, max(snapshot.elapsed - since, 0.0) / 2)
+        index = max(int((snapshot.elapsed - slack) // self._width), self._closed + 1)
         if index not in self._open:
             self._open[index] = self._make(index)
         self._open[index].take(snapshot)

@@ -36,6 +36,15 @@ def test_an_interval_belongs_to_the_window_in_which_it_ended() -> None:
     ]
 
 
+def test_a_last_word_just_after_the_end_is_not_of_the_window_before_it() -> None:
+    grid = Grid(1.0, Ends)
+    for elapsed in (0.503, 1.003, 1.02, 1.2):
+        grid.take(at(elapsed))
+    grid.take(at(1.01, shard=1))  # all of its interval but a little lies before
+
+    assert [(window.index, window.ends) for window in grid.rest()] == [(0, [0.503, 1.003, 1.01]), (1, [1.02, 1.2])]
+
+
 def test_what_begins_a_little_before_the_run_counts_in_its_first_window() -> None:
     grid = Grid(1.0, Ends)
     grid.take(at(-0.4))

@@ -16,6 +16,8 @@ from loadsim.metrics.recorder import Recorder
 
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _ALL_TIME: Final = datetime.max - datetime.min
+_PUNCTUAL: Final = 0.02
+"""Seconds by which a connect may be late without delaying the next: else every late wake-up would lower the rate."""
 
 
 class Clock:
@@ -60,19 +62,30 @@ def moved_on(told: str, seconds: float) -> datetime:
 
 
 class Throttle:
-    """Paces connects: at most *rate* a second (None: no cap) and *in_flight* handshakes at a time."""
+    """Paces connects: at most *rate* a second (None: no cap) and *in_flight* handshakes at a time.
+
+    The turn in the rate comes last, and is one's alone: those whom slow handshakes, or this machine, have held up do
+    not make up for it afterwards.
+    """
 
     def __init__(self, rate: float | None, in_flight: int) -> None:
         self._gap = 1 / rate if rate else 0.0
         self._next = 0.0
+        self._pace = trio.Lock()
         self._slots = trio.Semaphore(in_flight)
 
     async def __aenter__(self) -> None:
-        if self._gap:
-            slot = max(self._next, trio.current_time())
-            self._next = slot + self._gap
-            await trio.sleep_until(slot)
         await self._slots.acquire()
+        if not self._gap:
+            return
+        try:
+            async with self._pace:
+                await trio.sleep_until(self._next)
+                now = trio.current_time()
+                self._next = (self._next if now - self._next < _PUNCTUAL else now) + self._gap
+        except BaseException:
+            self._slots.release()
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         self._slots.release()

@@ -96,21 +96,20 @@ class Checkpoint:
 
 def summary_so_far(progress: Progress) -> dict[str, Any]:
     """Return summary.json as it would be had the run ended where its newest numbers do."""
-    with _ended(progress):
-        summary = build_summary(progress, duration=progress.measured_at)
+    with _ended(progress) as ended_at:
+        summary = build_summary(progress, duration=ended_at)
     if progress.ended_at is None:  # it is counted just before the end, which has not come
         summary["charge_points"]["online_end"] = progress.totals.gauge("charge_points.online")
     return summary
 
 
 @contextlib.contextmanager
-def _ended(progress: Progress) -> Iterator[None]:
-    """Have rates and stages count up to the newest numbers, and not up to now."""
+def _ended(progress: Progress) -> Iterator[float]:
+    """Have rates and stages count up to the newest numbers, and not up to now; a run that has ended, to its end."""
     before = progress.ended_at
-    if before is None:
-        progress.ended_at = progress.measured_at
+    ended_at = progress.ended_at = progress.measured_at if before is None else before
     try:
-        yield
+        yield ended_at
     finally:
         progress.ended_at = before
 

@@ -197,8 +197,7 @@ def invalid_because(health: GeneratorHealth, checks: Sequence[Check]) -> list[st
         late = next((each for each in health.latest if each.seconds > limit), late)
     if late.seconds > limit:
         reasons.append(
-            f"p99 lateness{late.part} {late.seconds * 1e3:.1f} ms, more than {limit * 1e3:.1f} ms{because}: "
-            f"{_others(health)}{cure}"
+            f"p99 lateness{late.part} {late.seconds * 1e3:.1f} ms, more than {limit * 1e3:.1f} ms{because}: {cure}"
         )
     if health.busy_seconds >= MOST_BUSY_SECONDS:
         reasons.append(
@@ -235,17 +234,15 @@ def _lateness_limit(checks: Sequence[Check]) -> tuple[float, str]:
 
 
 def what_helps(health: GeneratorHealth) -> str:
-    """Say what makes the generator faster on this machine."""
+    """Say what makes the generator faster on this machine; where no worker had much to do, it is not its own load."""
+    if 0 < health.cpu_max < _IDLE_WORKER:
+        return (
+            f"no worker took more than {health.cpu_max:.0%} of a core, so end what else takes this machine's cores, "
+            "or run on another one"
+        )
     if health.cores and health.workers >= health.cores:
         return f"use fewer charge points a worker, or a machine with more than {health.cores} cores for more workers"
     return "use more workers, or fewer charge points a worker"
-
-
-def _others(health: GeneratorHealth) -> str:
-    """Say that it is not the workers who take the machine's time, where it is not."""
-    if health.cpu_max >= _IDLE_WORKER:
-        return ""
-    return f"no worker took more than {health.cpu_max:.0%} of a core, so look what else takes them; "
 
 
 def verdict(results: Sequence[Result], invalid: Sequence[str]) -> VerdictName:

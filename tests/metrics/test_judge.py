@@ -170,8 +170,8 @@ def test_a_run_is_valid_up_to_every_limit(changed: dict[str, Any], checks: list[
         (
             {"lateness_p99": 0.3, "cpu_max": 0.2},
             [],
-            "p99 lateness 300.0 ms, more than 20.0 ms: no worker took more than 20% of a core, so look what else "
-            "takes them; use more workers, or fewer charge points a worker",
+            "p99 lateness 300.0 ms, more than 20.0 ms: no worker took more than 20% of a core, so end what else "
+            "takes this machine's cores, or run on another one",
         ),
         (
             {"busy_seconds": 10.0},

@@ -73,6 +73,8 @@ class Faults:
             self._strike(fault, member, at, 0)
             if index % _AT_A_TIME == 0:
                 await trio.lowlevel.checkpoint()
+        if struck:  # thousands of drops take this machine a second, by which the last ones' recoveries are longer
+            context.recorder.lateness.append(context.clock.elapsed - at)
 
     async def _strike_by_rate(self, fault: FaultPlan) -> None:
         """Hit each of the chosen ones as a Poisson process of its own has it."""

@@ -13,6 +13,7 @@ from trio.testing import MockClock
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.distribution import uniform
 from loadsim.charge_point.settings import Arrivals, Backoff, HeartbeatSettings, SessionSettings
+from loadsim.charge_point.trouble import drop
 from loadsim.fleet import Fleet
 from loadsim.scenario.plan import FaultPlan, Stage
 from tests.fleet.test_fleet import Run
@@ -163,6 +164,19 @@ async def test_a_storm_of_two_thousand_comes_back(autojump_clock: MockClock) -> 
     assert 2.0 <= recoveries(run, "cut")[0] < recoveries(run, "cut")[-1] <= 6.1
     assert run.counted("connections.retried") == 2000
     assert run.counted("connections.attempted") == 4000
+
+
+async def test_the_time_that_it_takes_to_strike_them_all_is_lateness_of_the_generators_own(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def laborious(*args: Any, **kwargs: Any) -> bool:
+        autojump_clock.jump(0.01)
+        return drop(*args, **kwargs)
+
+    monkeypatch.setattr("loadsim.fleet.faults.drop", laborious)
+    run = await run_faults(fault_plan(drop_at(), stages=FLAT, counts=COUNTS))
+
+    assert run.totals.time("lateness").max == pytest.approx(0.6, rel=0.01)
 
 
 async def test_who_is_away_when_the_plan_takes_it_offline_is_gone_and_who_is_at_the_end_is_missing(

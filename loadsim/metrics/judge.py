@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from loadsim.metrics.online_time import share_online
 from loadsim.metrics.recovery import recovery
 from loadsim.metrics.snapshot import Totals
 from loadsim.metrics.thresholds import Check
@@ -107,9 +109,7 @@ def chosen_stages(check: Check, stages: Sequence[MeasuredStage]) -> list[int]:
 def _of_online(check: Check, totals: Totals, stages: Sequence[MeasuredStage]) -> float | None:
     chosen = chosen_stages(check, stages)
     planned = sum(stages[index].planned_online for index in chosen)
-    if not planned:
-        return None
-    return sum(totals.online_seconds.get(index, 0.0) for index in chosen) / planned
+    return share_online(math.fsum(totals.online_seconds.get(index, 0.0) for index in chosen), planned)
 
 
 def _of_calls(check: Check, totals: Totals, stages: Sequence[MeasuredStage]) -> float | None:

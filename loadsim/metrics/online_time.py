@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
+
+_PLACES: Final = 9
+
+
+def share_online(seconds: float, planned: float) -> float | None:
+    """Return which share of the *planned* seconds charge points were online; None when none were planned.
+
+    Sums of floats are off by their rounding: who was online all the time was so for 100 %, and no less.
+    """
+    return round(seconds / planned, _PLACES) if planned else None
 
 
 class OnlineTime:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from loadsim.metrics.calls import CallDelta
 from loadsim.metrics.catalogue import CAUSES, COUNTS
 from loadsim.metrics.histogram import Histogram
+from loadsim.metrics.online_time import share_online
 from loadsim.metrics.snapshot import Snapshot
 from loadsim.metrics.stretches import Stretch, selects
 from loadsim.metrics.thresholds import Check
@@ -41,6 +42,9 @@ _COUNTED: Final = {
 }
 
 
+Span = tuple[float, float]
+
+
 class Worst(NamedTuple):
     """The worst window: its value in the check's own unit, and when it was, in seconds of the run."""
 
@@ -58,6 +62,7 @@ class SlidingWindows:
         over: float,
         stretches: Sequence[Stretch],
         planned_online: Callable[[float, float], float],
+        stage_times: Sequence[Span] = (),
     ) -> None:
         """Make it with no windows yet.
 
@@ -66,9 +71,10 @@ class SlidingWindows:
             over: the length of a window in seconds.
             stretches: where windows may lie; a window is inside one of them.
             planned_online: seconds that charge points are to be online, summed, between two moments of the run.
+            stage_times: when each stage begins and ends, in seconds of the run.
         """
         self._check = check
-        self._slides = [_Slide(check, over, stretch, planned_online) for stretch in stretches]
+        self._slides = [_Slide(check, over, stretch, planned_online, stage_times) for stretch in stretches]
 
     def take(self, snapshot: Snapshot, since: float) -> None:
         """Take in a snapshot that counts from *since* on, in seconds of the run."""
@@ -129,9 +135,15 @@ class _Slide:
     """The windows in one stretch."""
 
     def __init__(
-        self, check: Check, over: float, stretch: Stretch, planned_online: Callable[[float, float], float]
+        self,
+        check: Check,
+        over: float,
+        stretch: Stretch,
+        planned_online: Callable[[float, float], float],
+        stage_times: Sequence[Span],
     ) -> None:
         self._check, self._over, self._stretch = check, over, stretch
+        self._stage_times = dict(enumerate(stage_times))
         self._planned_online = planned_online
         self._length = min(max(int(over), 1), MOST_STEPS)
         """Steps in a window."""
@@ -156,7 +168,8 @@ class _Slide:
         if self._is_online:
             for stage, seconds in snapshot.online_seconds.items():
                 if stage in self._stretch.stages:
-                    self._share_out(seconds, since, snapshot.elapsed)
+                    begin, end = self._stage_times.get(stage, (self._stretch.begin, self._stretch.end))
+                    self._share_out(seconds, max(since, begin), min(snapshot.elapsed, end))
             return
         if snapshot.elapsed <= self._stretch.begin:
             return
@@ -253,7 +266,7 @@ class _Slide:
         check = self._check
         if self._is_online:
             planned = self._planned_online(end - self._over, end)
-            return math.fsum(step.online for step in steps) / planned if planned else None
+            return share_online(math.fsum(step.online for step in steps), planned)
         if self._has_times:
             return _time(check, self._times(late))
         part, whole = sum(step.part for step in steps), sum(step.whole for step in steps)

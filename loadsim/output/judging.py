@@ -41,16 +41,17 @@ class Judging:
         self._drifts: dict[int, Drift] = {}
         self._aborted: dict[int, Result] = {}
         self._judged_until = 0.0
+        spans = stage_times(plan.stages)
         times = [
             StageTime(stage.name, begin, end, stage.measure)
-            for stage, (begin, end) in zip(plan.stages, stage_times(plan.stages), strict=True)
+            for stage, (begin, end) in zip(plan.stages, spans, strict=True)
         ]
         for number, (threshold, check) in enumerate(zip(plan.thresholds, self.checks, strict=True)):
             stretches = measured_stretches(times, check.stage, threshold.after)
             if check.drift:
                 self._drifts[number] = Drift(check, stretches)
             elif threshold.over is not None and check.has_windows:
-                self._windows[number] = SlidingWindows(check, threshold.over, stretches, self._planned_online)
+                self._windows[number] = SlidingWindows(check, threshold.over, stretches, self._planned_online, spans)
 
     @property
     def measured_until(self) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadsim.metrics.online_time import OnlineTime
+from loadsim.metrics.online_time import OnlineTime, share_online
 
 STEADY = settings(derandomize=True, deadline=None)
 
@@ -63,3 +65,17 @@ def test_it_is_the_sum_of_what_each_was_online(
     for stage, (begin, end) in enumerate(zip([0.0, *ends], ends, strict=False)):
         each = (max(0.0, min(until, end) - max(since, begin)) for since, until in intervals)
         assert measured.get(stage, 0.0) == pytest.approx(sum(each), abs=1e-9)
+
+
+@given(st.integers(3, 60), st.integers(0, 2**32))
+def test_who_is_online_all_the_time_is_so_for_100_percent(count: int, seed: int) -> None:
+    draws = random.Random(seed)
+    time = OnlineTime((7.3, 100.1))
+    time.change(0.0, count)
+    seconds = 0.0
+    for tick in range(1, 202):
+        seconds += time.drain(tick / 2 + draws.random() / 100).get(1, 0.0)
+
+    assert share_online(seconds, count * (100.1 - 7.3)) == 1.0
+    assert share_online(seconds - 1e-3, count * (100.1 - 7.3)) != 1.0  # a millisecond of one of them is seen
+    assert share_online(0.0, 0.0) is None

@@ -360,3 +360,24 @@ def test_nothing_before_a_stretch_begins_counts_in_its_windows() -> None:
     watched.idle(10.0)
 
     assert watched.windows.worst() == Worst(0.0, 10.0, 15.0)
+
+
+def test_who_is_online_as_planned_is_so_for_100_percent_in_every_window_also_where_the_plan_jumps() -> None:
+    def planned(begin: float, end: float) -> float:
+        return 12 * (min(end, 10.0) - min(begin, 10.0)) + 6 * (max(end, 10.0) - max(begin, 10.0))
+
+    windows = SlidingWindows(
+        parse("online >= 100%"), 1.0, [Stretch(0.0, 20.0, frozenset({0, 1}))], planned, [(0.0, 10.0), (10.0, 20.0)]
+    )
+    since = 0.0
+    for tick in range(1, 42):
+        until = tick / 2 + 0.003
+        seconds = {0: planned(since, min(until, 10.0)), 1: planned(max(since, 10.0), min(until, 20.0))}
+        seconds = {stage: each for stage, each in seconds.items() if each > 0}
+        windows.take(Snapshot(shard=0, elapsed=until, online_seconds=seconds), since)
+        windows.advance(until)
+        since = until
+
+    worst = windows.worst()
+    assert worst is not None
+    assert worst.value == 1.0

@@ -135,12 +135,21 @@ def read_state(folder: Path) -> State | None:
 
 
 def summary_of(state: State) -> dict[str, Any]:
-    """Return the summary of a run that left only its *state*: it was killed, or goes on."""
+    """Return the summary of a run that left only its *state*: it was killed, or goes on.
+
+    Of one that goes on it has `goes_on`, and a threshold that has no value yet does not make its verdict.
+    """
     end = clock(state.elapsed, hours=True)
     trouble = f"the run goes on; figures up to {end}" if state.goes_on else f"the run was killed; figures up to {end}"
     summary = dict(state.summary)
     summary["complete"] = False
     summary["troubles"] = [*summary["troubles"], trouble]
+    if state.goes_on:
+        summary["goes_on"] = True
+        if summary["verdict"] == "failed" and all(
+            each["ok"] or each["actual"] is None for each in summary["thresholds"]
+        ):
+            summary["verdict"] = "passed"
     # Calls were open, so no book can close.
     summary["books"] = [f"the numbers end at {end}: what was under way then, and what came after, is not in them"]
     if summary["exit_code"] not in (EXIT_INTERNAL, *EXIT_SIGNALS.values()):

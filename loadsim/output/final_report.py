@@ -97,7 +97,8 @@ def _carried(summary: Summary, width: int) -> list[Text]:
         )
     else:
         lines += wrapped(f"{format_count(booted)} of {format_count(planned)} charge points booted.", width)
-    online = f"{format_count(points['online_max'])} online at most, {format_count(points['online_end'])} at the end"
+    when = "now" if summary.get("goes_on") else "at the end"
+    online = f"{format_count(points['online_max'])} online at most, {format_count(points['online_end'])} {when}"
     sent = sum(action["sent"] for action in actions.values())
     seconds = summary["duration_s"]
     if not sent or not seconds:

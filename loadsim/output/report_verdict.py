@@ -32,6 +32,10 @@ Summary = Mapping[str, Any]
 _LABEL: Final = 17
 _SIGNALS: Final = {130: "SIGINT", 143: "SIGTERM"}
 _PREFLIGHT: Final = 3
+_OK: Final = "ok"
+_FAILED: Final = "FAILED"
+_WAITING: Final = "waiting"
+_STYLES: Final = {_OK: GOOD, _FAILED: BAD, _WAITING: QUIET}
 
 
 def verdict(summary: Summary, width: int) -> list[Text]:
@@ -42,7 +46,9 @@ def verdict(summary: Summary, width: int) -> list[Text]:
     if judged == "passed" and (shortfalls or not complete):
         style = WARNING
     title = [(judged.upper(), f"bold {style}")]
-    if not complete:
+    if summary.get("goes_on"):
+        title.append((" SO FAR", WARNING))
+    elif not complete:
         title.append((" INCOMPLETE", BAD))
     name = cut(summary.get("name", ""), max(width - 40, 12))
     lines = [Text.assemble(*title, "  ", (name, STRONG), (f"  {duration(summary['duration_s'])}", QUIET))]
@@ -90,7 +96,8 @@ def _shortfalls(summary: Summary) -> Iterator[str]:
     online, planned = points["online_end"], points.get("planned_end", 0)  # an earlier version's summary has none
     # How many a lost worker had online at the end nobody knows; a run that was given up never had any.
     if online < planned and not summary.get("lost_workers") and not summary.get("aborted_because"):
-        yield f"ONLY {format_count(online)} of {format_count(planned)} were online at the end."
+        when = "are online now" if summary.get("goes_on") else "were online at the end"
+        yield f"ONLY {format_count(online)} of {format_count(planned)} {when}."
     for harm, what in (
         ("lost", "LOST: the start or the stop given up after all tries."),
         ("undelivered", "UNDELIVERED: over, the stop not confirmed at the end."),
@@ -105,19 +112,30 @@ def thresholds(summary: Summary, width: int) -> list[Text]:
     results = summary.get("thresholds", ())
     if not results:
         return [labelled("thresholds", [Text("none, so nothing could fail", style=QUIET)], width, label_width=_LABEL)]
-    failed = sum(not result["ok"] for result in results)
+    words = [_word(result, goes_on=bool(summary.get("goes_on"))) for result in results]
+    failed, waiting = words.count(_FAILED), words.count(_WAITING)
     heading = f"thresholds  {failed} of {len(results)} failed" if failed else f"thresholds  all {len(results)} passed"
+    if waiting:
+        passed = len(results) - failed - waiting
+        heading = f"thresholds  {failed} of {len(results)} failing, {passed} ok, {waiting} without a value so far"
     columns = [
         Column(header="check", cells=[_check(result) for result in results], right=False),
         Column(header="actual", cells=[_actual(result) for result in results], least=8),
         *_worst_windows(results),
         Column(
             header="",
-            cells=[Text("ok", style=GOOD) if result["ok"] else Text("FAILED", style=BAD) for result in results],
+            cells=[Text(word, style=_STYLES[word]) for word in words],
             right=False,
         ),
     ]
     return [Text(heading, style=STRONG), *table(columns, width, indent=2)]
+
+
+def _word(result: Mapping[str, Any], *, goes_on: bool) -> str:
+    """Say how a threshold stands; what has no value fails when the run is over, and not before."""
+    if result["ok"]:
+        return _OK
+    return _WAITING if goes_on and result["actual"] is None else _FAILED
 
 
 def _check(result: Mapping[str, Any]) -> str:

@@ -77,6 +77,22 @@ def test_a_run_that_goes_on_is_not_called_killed(tmp_path: Path) -> None:
     assert summary_of(state)["troubles"] == ["the run goes on; figures up to 0:00:20"]
 
 
+def test_what_has_no_value_yet_fails_a_run_that_is_over_and_none_that_goes_on(tmp_path: Path) -> None:
+    run = progress(plan(checks=("all p95 < 500ms", "Authorize p95 < 500ms")), elapsed=20.0)
+    take(run, calls("Heartbeat", [0.1] * 30), at=20.0, gauges={"online": 480})
+    state = saved(tmp_path, run)
+
+    assert (summary_of(state)["verdict"], summary_of(dead(state))["verdict"]) == ("passed", "failed")
+    assert (summary_of(state)["goes_on"], "goes_on" in summary_of(dead(state))) == (True, False)
+
+
+def test_what_fails_so_far_fails_a_run_that_goes_on(tmp_path: Path) -> None:
+    run = progress(plan(checks=("all p95 < 50ms", "Authorize p95 < 500ms")), elapsed=20.0)
+    take(run, calls("Heartbeat", [0.1] * 30), at=20.0, gauges={"online": 480})
+
+    assert summary_of(saved(tmp_path, run))["verdict"] == "failed"
+
+
 def test_a_process_of_the_same_number_is_not_taken_for_the_run(tmp_path: Path) -> None:
     assert not dead(saved(tmp_path, running())).goes_on
 

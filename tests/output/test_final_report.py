@@ -215,6 +215,19 @@ def test_a_csms_that_is_gone_at_the_end_is_loud_right_under_the_verdict() -> Non
     assert "\x1b[1;33mPASSED" in coloured(run)
 
 
+def test_a_run_that_goes_on_is_reported_as_it_stands_and_not_as_if_it_had_ended() -> None:
+    run = good_run(checks=("all p95 < 500ms", "all p99 < 5ms", "StartTransaction p95 < 2s"))
+    take(run, gauges={"online_end": 480, "started": 500})
+    summary = build_summary(run, duration=60.0) | {"complete": False, "goes_on": True, "troubles": ["figures up to"]}
+    lines = report(summary).splitlines()
+
+    assert lines[0] == "FAILED SO FAR  smoke  1m00s"
+    assert lines[2] == "  ONLY 480 of 500 are online now."
+    assert "thresholds  1 of 3 failing, 1 ok, 1 without a value so far" in lines
+    assert [line.split()[-1] for line in lines if "p9" in line][:3] == ["ok", "FAILED", "waiting"]
+    assert any("500 online at most, 480 now." in line for line in lines)
+
+
 def test_who_is_online_at_the_end_is_held_against_the_plan_of_that_moment() -> None:
     stages = (stage("day", 30.0, 500), stage("night", 30.0, 200))
     run = progress(plan(stages=stages), elapsed=60.0)

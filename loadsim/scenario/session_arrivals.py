@@ -11,6 +11,7 @@ planned one, rounded.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -41,12 +42,23 @@ def session_arrivals(stages: Sequence[Stage], fleet: str, draws: Draws) -> Itera
 
 def planned_sessions(stages: Sequence[Stage], fleet: str, elapsed: float) -> float:
     """Return how many sessions of *fleet* are to have arrived after *elapsed* seconds, on average."""
-    planned = 0.0
-    for ramp in _ramps(stages, fleet):
-        if elapsed <= ramp.begin:
-            return planned
-        planned = ramp.before + ramp.sessions(min(elapsed - ramp.begin, ramp.duration))
-    return planned
+    return PlannedSessions(stages, fleet).after(elapsed)
+
+
+class PlannedSessions:
+    """How many sessions of one fleet are to have arrived by when: `planned_sessions`, prepared for many questions."""
+
+    def __init__(self, stages: Sequence[Stage], fleet: str) -> None:
+        self._ramps = tuple(_ramps(stages, fleet))
+        self._begins = [ramp.begin for ramp in self._ramps]
+
+    def after(self, elapsed: float) -> float:
+        """Return how many are to have arrived after *elapsed* seconds of the run, on average."""
+        begun = bisect_left(self._begins, elapsed)
+        if not begun:
+            return 0.0
+        ramp = self._ramps[begun - 1]
+        return ramp.before + ramp.sessions(min(elapsed - ramp.begin, ramp.duration))
 
 
 class _Ramp(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,15 @@ def test_whatever_the_stages_are_every_charge_point_connects_when_it_is_to_be_on
     assert all(count >= -1e-9 for each in found for count in each.flow.calls.values())
     begun = sum(each.flow.drivers.begun for each in found)
     assert sum(each.flow.drivers.ended for each in found) <= begun + 1e-6
+
+
+def test_a_plan_of_very_many_stages_is_there_in_seconds(tmp_path: Path) -> None:
+    stages = "".join(f"  - {{for: 1m, online: {50 + n % 50}%, sessions: {n}/h}}\n" for n in range(300))
+    sessions = "sessions: {s: {plugged_in: {lognormal: 1h, sigma: 1}}}\n"
+    plan = plan_of(tmp_path, HEAD + "fleets: {a: {count: 500, session: s}}\n" + sessions + "stages:\n" + stages)
+    began = time.process_time()
+
+    whole = demands(plan)
+
+    assert time.process_time() - began < 10  # a question to each stage for each of their lengths took minutes
+    assert sum(each.flow.connects for each in whole) > 500

@@ -15,7 +15,7 @@ from loadsim.charge_point.charging import Charge
 from loadsim.charge_point.distribution import Distribution
 from loadsim.scenario.load_profile import planned_online_seconds
 from loadsim.scenario.plan import EmbeddedCsms, FleetPlan, Plan, Stage, TagClass
-from loadsim.scenario.session_arrivals import planned_sessions
+from loadsim.scenario.session_arrivals import PlannedSessions
 
 _VALUES: Final = 24
 _GRID: Final = 8
@@ -45,6 +45,7 @@ class SessionDemand:
         session = fleet.settings.session
         assert session is not None
         self._stages, self._fleet = plan.stages, fleet
+        self._planned = PlannedSessions(plan.stages, fleet.name)
         self._lengths = values_of(session.plugged_in, _VALUES)
         self._mean = sum(self._lengths) / len(self._lengths)
         self.rfid = session.rfid
@@ -80,7 +81,7 @@ class SessionDemand:
         )
 
     def _arrived(self, elapsed: float) -> float:
-        return planned_sessions(self._stages, self._fleet.name, elapsed)
+        return self._planned.after(elapsed)
 
     def _begun(self, elapsed: float) -> float:
         """Return how many transactions have begun by then."""

@@ -14,6 +14,8 @@ from loadsim.scenario.load_profile import planned_online, planned_online_in_all,
 from loadsim.scenario.plan import FaultPlan, FleetPlan, Plan, Stage
 
 _STRETCHES: Final = 24
+_STRETCHES_IN_ALL: Final = 2_400
+"""More than a hundred stages are short beside the run, and looked at less closely: a plan is there in seconds."""
 _SHORTEST: Final = 2.0
 _JUST: Final = 1e-9
 
@@ -53,7 +55,7 @@ def demands(plan: Plan) -> tuple[StageDemand, ...]:
     result = []
     for stage, (begin, end) in zip(plan.stages, stage_times(plan.stages), strict=True):
         flows = []
-        stretches = max(1, min(_STRETCHES, int((end - begin) // _SHORTEST)))
+        stretches = max(1, min(_STRETCHES, _STRETCHES_IN_ALL // len(plan.stages), int((end - begin) // _SHORTEST)))
         for first, last in _split(begin, end, stretches):
             of_fleets = {name: fleet.between(first, last, most[name]) for name, fleet in fleets.items()}
             flow = csms.between(first, last, of_fleets)

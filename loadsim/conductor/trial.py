@@ -29,7 +29,17 @@ _BOOTING: Final = {
     "malformed": "its answer is no valid BootNotification.conf of OCPP 1.6",
     "connection_lost": "does the CSMS know this charge point (loadsim ids lists all)?",
 }
-_BY_KIND: Final = {"http_4": "what does the CSMS's log say?", "http_5": "is the CSMS, or the proxy before it, up?"}
+_BY_KIND: Final = {
+    "http_2": "is the path of csms.url that of its WebSocket?",
+    "http_3": "it is not followed: is csms.url the place that it leads to?",
+    "http_4": "what does the CSMS's log say?",
+    "http_5": "is the CSMS, or the proxy before it, up?",
+}
+_OTHER_SCHEME: Final[dict[str, tuple[tuple[str, ...], str]]] = {
+    "ws": (("closed", "reset", "bad_handshake"), "perhaps it speaks TLS on this port (wss://)"),
+    "wss": (("closed", "reset", "timeout"), "perhaps it speaks no TLS on this port (ws://)"),
+}
+"""By the URL's scheme, how a connect fails where the CSMS's is the other one."""
 
 
 def problem_in_words(finding: Finding, url: str) -> str:
@@ -39,6 +49,9 @@ def problem_in_words(finding: Finding, url: str) -> str:
     came = f"{finding.outcome} ({finding.detail})"
     if finding.step == "connect":
         cure = _CONNECTING.get(finding.outcome) or _BY_KIND.get(finding.outcome[:6], "")
+        outcomes, other = _OTHER_SCHEME.get(urllib.parse.urlsplit(url).scheme, ((), ""))
+        if finding.outcome in outcomes:
+            cure = f"{cure} {other}".strip()
         return f"cannot reach the CSMS at {url}: {who} was not let in: {came}{_also(cure)}"
     if finding.step == "boot":
         cure = _BOOTING.get(finding.outcome, "")

@@ -121,6 +121,14 @@ class BlockingTransport(MemoryTransport):
             await trio.lowlevel.checkpoint()
         await super().send(text)
 
+    async def send_raw(self, message: str | bytes, *, frames: int = 1) -> None:
+        try:
+            await super().send_raw(message, frames=frames)
+        except trio.Cancelled:
+            if self.blocked:
+                await self.abort()  # part of it may be out
+            raise
+
     async def abort(self) -> None:
         self.aborted.set()
         await super().abort()

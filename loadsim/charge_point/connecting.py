@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
@@ -13,7 +14,7 @@ from loadsim.charge_point.caller import Caller
 from loadsim.charge_point.context import Context
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.incidents import count_lost, count_refused, count_stray
-from loadsim.charge_point.malformed import DUPLICATE, malformed
+from loadsim.charge_point.malformed import DUPLICATE, LARGE, malformed
 from loadsim.charge_point.preflight import Finding
 from loadsim.charge_point.reconnect import wait_before_try
 from loadsim.charge_point.settings import ChargePointSettings
@@ -165,26 +166,35 @@ class Connecting(Caller, ABC):
     async def send_malformed(self, kind: str, uniform: float, begins: Callable[[], None]) -> None:
         """Send a message of *kind* between two calls; *begins* is called when it goes out, if it does.
 
-        *uniform*, from [0, 1), chooses among the variants of the kind.
+        *uniform*, from [0, 1), chooses among the variants of the kind. Of large messages a few go out at a time.
         """
-        await self._turn.take()
-        try:
-            link = self.link
-            message_id = self._rpc.last_id if kind == DUPLICATE else self._rpc.new_id()
-            if link is None or not self.reachable or self.is_silent or message_id is None:
-                return
-            built = malformed(kind, message_id, uniform)
-            self._rpc.provoke(built.message_id, nameless=built.nameless)
-            begins()
-            counters = self.context.recorder.counters
-            counters["messages.sent"] += 1
-            counters["bytes.sent"] += len(built.message)  # all of them are ASCII
-            with trio.move_on_after(self.settings.call_timeout):
-                await link.transport.send_raw(built.message, frames=built.frames)
-        except ConnectionLost:
-            return  # the reader says so too
-        finally:
-            self._turn.release()
+        async with self.context.large_messages if kind in LARGE else nullcontext():
+            await self._turn.take()
+            try:
+                link = self.link
+                message_id = self._rpc.last_id if kind == DUPLICATE else self._rpc.new_id()
+                if link is None or not self.reachable or self.is_silent or message_id is None:
+                    return
+                built = malformed(kind, message_id, uniform)
+                self._rpc.provoke(built.message_id, nameless=built.nameless)
+                begins()
+                counters = self.context.recorder.counters
+                counters["messages.sent"] += 1
+                counters["bytes.sent"] += len(built.message)  # all of them are ASCII
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._give_up_sending, nursery.cancel_scope)
+                    with suppress(ConnectionLost):  # the reader says so too
+                        await link.transport.send_raw(built.message, frames=built.frames)
+                    nursery.cancel_scope.cancel()
+            finally:
+                self._turn.release()
+
+    async def _give_up_sending(self, sending: trio.CancelScope) -> None:
+        """End the connection, in the middle of a malformed message, when it cannot be sent in the time of a call."""
+        await trio.sleep(self.settings.call_timeout)
+        if self.trouble is not None:
+            self.trouble.hits.gave_up()
+        sending.cancel()
 
     # One connection after the other.
 

@@ -16,6 +16,7 @@ from loadsim.metrics.recorder import Recorder
 
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _ALL_TIME: Final = datetime.max - datetime.min
+_LARGE_MESSAGES: Final = 16
 _PUNCTUAL: Final = 0.02
 """Seconds by which a connect may be late without delaying the next: else every late wake-up would lower the rate."""
 
@@ -131,6 +132,8 @@ class Context:
         """How often a connector has become available: what tells that a search for a free one may succeed."""
         self.reservations = 0
         """Reservations that were made so far."""
+        self.large_messages = trio.Semaphore(_LARGE_MESSAGES)
+        """Taken by who sends one: thousands at a time would need gigabytes, and each would take its time from all."""
         self.open_calls = 0
         """Calls that are sent and not ended."""
         self.ended_at: float | None = None

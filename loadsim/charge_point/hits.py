@@ -83,6 +83,13 @@ class Hits:
             if hit.silent:
                 hit.lasting = False
 
+    def gave_up(self) -> None:
+        """Take in that the charge point ends the connection because its malformed message could not be sent."""
+        for hit in self._open:
+            if hit.kind:
+                hit.kind, hit.lasting, hit.offline = "", False, True
+                self._count(hit, "offline")
+
     @property
     def on_trial(self) -> bool:
         """Whether it is not known yet what the CSMS makes of something malformed."""

@@ -100,6 +100,8 @@ def _fragmented(message_id: str, uniform: float) -> Malformed:
 
 DUPLICATE: Final = "duplicate_id"
 """The kind whose message has the id of the charge point's last call."""
+LARGE: Final = frozenset({"huge", "deep"})
+"""The kinds whose messages take much memory until they are sent."""
 
 _BUILDERS: Final[Mapping[str, Callable[[str, float], Malformed]]] = {
     "no_json": _no_json,

@@ -146,7 +146,7 @@ def _apply_slowness(charge_point: ChargePoint, trouble: Trouble) -> None:
         charge_point.link.transport.slow_down(trouble.slowness)
 
 
-def send_malformed(charge_point: ChargePoint, fault: str, moment: float, *, kind: str, uniform: float) -> bool:
+def send_malformed(charge_point: ChargePoint, fault: str, *, kind: str, uniform: float) -> bool:
     """Send one malformed message of *kind*, as soon as no call is open; it counts as a hit when it goes out.
 
     Told of is what the CSMS makes of it: it has survived when a later call on the connection is answered, whatever
@@ -156,7 +156,8 @@ def send_malformed(charge_point: ChargePoint, fault: str, moment: float, *, kind
         return False
 
     def begins() -> None:
-        _trouble_of(charge_point).hits.add(Hit(fault, moment, lasting=True, kind=kind))
+        begun = charge_point.context.clock.elapsed  # which is later where a call was open
+        _trouble_of(charge_point).hits.add(Hit(fault, begun, lasting=True, kind=kind))
 
     charge_point.spawn(charge_point.send_malformed, kind, uniform, begins)
     return True

@@ -154,4 +154,4 @@ class Faults:
         elif fault.do == "malformed":
             draws, kinds = charge_point.draws(stream), fault.kinds or MALFORMED_KINDS
             kind = kinds[draws.below(len(kinds))]
-            send_malformed(charge_point, fault.name, moment, kind=kind, uniform=draws.uniform())
+            send_malformed(charge_point, fault.name, kind=kind, uniform=draws.uniform())

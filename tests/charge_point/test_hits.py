@@ -12,7 +12,7 @@ from loadsim.charge_point.hits import Hit, Hits
 from loadsim.metrics.recorder import Recorder
 
 What = Literal["drop", "silent", "slow", "malformed"]
-Event = Literal["broke", "hung_up", "answered", "online", "spoke", "silence_over", "slow over", "lost"]
+Event = Literal["broke", "hung_up", "gave_up", "answered", "online", "spoke", "silence_over", "slow over", "lost"]
 COUNTS = ("hit", "offline", "back", "gone", "messages_lost", "sent.empty", "survived.empty", "closed.empty")
 
 
@@ -69,6 +69,8 @@ class Story:
             self.held, self.final = False, self.back is not None or not self.offline
 
     def _malformed(self, event: Event, at: float) -> None:
+        if event == "gave_up" and self.held:
+            self.held, self.offline = False, True
         if event in ("hung_up", "answered") and self.held:
             self.final = True
             self.verdict = "survived" if event == "answered" else ""
@@ -82,7 +84,7 @@ events = st.lists(
     st.sampled_from(
         [
             *("drop", "silent", "slow", "malformed"),
-            *("broke", "hung_up", "answered", "online", "spoke", "silence_over", "slow over", "lost"),
+            *("broke", "hung_up", "gave_up", "answered", "online", "spoke", "silence_over", "slow over", "lost"),
         ]
     ),
     max_size=30,

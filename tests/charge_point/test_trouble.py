@@ -149,7 +149,7 @@ async def test_a_charge_point_without_a_connection_is_not_hit(autojump_clock: Mo
         assert not drop(charge_point, "f", 40.0, how="close")
         assert not fall_silent(charge_point, "f", 40.0, until=50.0)
         assert not be_slow(charge_point, "f", 40.0, until=50.0, latency=(1.0, 1.0))
-        assert not send_malformed(charge_point, "f", 40.0, kind="empty", uniform=0.0)
+        assert not send_malformed(charge_point, "f", kind="empty", uniform=0.0)
         assert watch(charge_point, "f", 40.0) is None
         assert told(w) == {}
 
@@ -377,7 +377,7 @@ async def test_a_csms_that_goes_on_answering_has_survived_what_is_malformed(
         charge_point = await w.online(heartbeat=BEATS)
         await trio.sleep(15)
         for n in range(4):
-            assert send_malformed(charge_point, "f", 15.0, kind=kind, uniform=n / 4)
+            assert send_malformed(charge_point, "f", kind=kind, uniform=n / 4)
             await trio.sleep(10)
 
         assert (w.counted(f"faults.f.sent.{kind}"), w.counted(f"faults.f.survived.{kind}")) == (4, 4)
@@ -400,7 +400,7 @@ async def test_a_connection_that_what_is_malformed_has_closed_is_told_by_kind_an
         csms.suffer = close_in_horror
         charge_point = await w.online(reconnect=STEADY)
         await trio.sleep(15)
-        send_malformed(charge_point, "f", 15.0, kind=kind, uniform=0.0)
+        send_malformed(charge_point, "f", kind=kind, uniform=0.0)
         await trio.sleep(100)
 
         assert (w.counted(f"faults.f.sent.{kind}"), w.counted(f"faults.f.closed.{kind}")) == (1, 1)
@@ -429,7 +429,7 @@ async def test_a_transaction_message_that_what_is_malformed_took_along_is_sent_a
         w.csms.answers("StopTransaction", SILENCE, book.scripts["StopTransaction"])
         csms.suffer = suffer
         await trio.sleep_until(99.5)
-        send_malformed(charge_point, "f", trio.current_time(), kind="huge", uniform=0.0)
+        send_malformed(charge_point, "f", kind="huge", uniform=0.0)
         await trio.sleep(200)
 
         first, second = w.csms.times("StopTransaction")
@@ -445,7 +445,7 @@ async def test_what_is_malformed_waits_for_the_open_call_and_the_next_call_for_i
         await trio.sleep(40)
         await trio.sleep_until(w.csms.calls("Heartbeat")[-1].at + 11.0)
         sent = w.csms.calls("Heartbeat")[-1].at
-        send_malformed(charge_point, "f", trio.current_time(), kind="empty", uniform=0.0)
+        send_malformed(charge_point, "f", kind="empty", uniform=0.0)
         assert told(w) == {}
         await trio.sleep(10)
 
@@ -453,12 +453,69 @@ async def test_what_is_malformed_waits_for_the_open_call_and_the_next_call_for_i
         assert told(w) == {"hit": 1}
 
 
+async def test_a_recovery_from_what_is_malformed_begins_when_that_goes_out(autojump_clock: MockClock) -> None:
+    async with tough_world(Heartbeat=Answer(payload={"currentTime": "2026-11-22T09:15:00Z"}, delay=4.0)) as w:
+        cast("ToughCsms", w.csms).suffer = close_in_horror
+        charge_point = await w.online(reconnect=STEADY, heartbeat=BEATS)
+        while not w.csms.calls("Heartbeat"):  # noqa: ASYNC110 - in virtual time
+            await trio.sleep(1.0)
+        begun = trio.current_time()
+        send_malformed(charge_point, "f", kind="empty", uniform=0.0)
+        await trio.sleep(20)
+
+        assert cast("ToughCsms", w.csms).malformed[0][0] > begun + 2.0
+        assert seconds(w) == [5.0]
+
+
+async def test_a_connection_that_is_given_up_because_the_message_cannot_be_sent_was_not_closed_by_the_csms(
+    autojump_clock: MockClock,
+) -> None:
+    async with tough_world() as w:
+        charge_point = await w.online(reconnect=STEADY, call_timeout=20.0)
+        w.csms.latest.client.blocked = True
+        send_malformed(charge_point, "f", kind="huge", uniform=0.0)
+        await trio.sleep(19.0)
+        assert w.csms.online == 1
+        await trio.sleep(20.0)
+
+        assert w.csms.online == 1
+        assert len(w.csms.connections) == 2
+        assert (w.counted("faults.f.sent.huge"), w.counted("faults.f.closed.huge")) == (1, 0)
+        assert told(w) == {"hit": 1, "offline": 1, "back": 1}
+        assert seconds(w) == [25.0]
+
+
+async def test_of_large_messages_a_few_go_out_at_a_time_and_hold_up_nothing_else(autojump_clock: MockClock) -> None:
+    async with tough_world() as w:
+        charge_points = [
+            await w.online(
+                n, call_timeout=20.0, reconnect=STEADY, heartbeat=BEATS if n >= 16 else HeartbeatSettings()
+            )
+            for n in range(40)
+        ]
+        for connection in w.csms.connections[:16]:
+            connection.client.blocked = True
+        for each in charge_points[:16]:
+            send_malformed(each, "f", kind="huge", uniform=0.0)
+        await trio.sleep(1)
+        for each in charge_points[16:]:
+            send_malformed(each, "f", kind="huge", uniform=0.0)
+        await trio.sleep(18)
+
+        assert w.counted("faults.f.hit") == 16
+        assert 24 <= w.numbers("Heartbeat").answered <= 48  # one or two of each, at moments of their own
+        await trio.sleep(12)
+        assert w.counted("faults.f.hit") == 40
+        assert 72 <= w.numbers("Heartbeat").answered <= 96
+        assert w.numbers("Heartbeat").response.max == 0.0
+
+
 async def test_a_connection_that_another_fault_ends_says_nothing_of_what_was_malformed(
     autojump_clock: MockClock,
 ) -> None:
     async with tough_world() as w:
         charge_point = await w.online(reconnect=STEADY)
-        send_malformed(charge_point, "f", 0.0, kind="empty", uniform=0.0)
+        send_malformed(charge_point, "f", kind="empty", uniform=0.0)
         await trio.sleep(1)
         drop(charge_point, "g", 1.0, how="reset")
         await trio.sleep(50)

@@ -99,7 +99,7 @@ def _stage(demand: StageDemand) -> dict[str, Any]:
         "online": demand.online,
         "connects": round(demand.flow.connects),
         "sessions": _rounded(drivers.arrived),
-        "sessions_per_second": _rounded(sum(demand.stage.sessions.values())),
+        "sessions_per_second": round(sum(demand.stage.sessions.values()), 9),
         "charging": round(busiest.drivers.charging / busiest.seconds),
         "calls_per_second": _rates(busiest.calls, busiest.seconds),
         "csms_calls_per_second": _rates(busiest.commands, busiest.seconds),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from loadsim.streams import print_json
 
 _RUN: Final = "run.json"
 _SUMMARY: Final = "summary.json"
+_RUN_NAME: Final = re.compile(r"[0-9]{8}-[0-9]{4}-.+")
+"""How a run's folder is called; one of another name is reported, and with it changed, only when it is named."""
 _ANY: Final = (_RUN, _SUMMARY, STATE_FILE)
 
 
@@ -76,9 +79,13 @@ def run_folder(path: Path) -> Path:
         newest = latest
     if _is_run(newest):
         return newest
-    runs = [each for each in path.iterdir() if each.is_dir() and not each.is_symlink() and _is_run(each)]
+    runs = [
+        each
+        for each in path.iterdir()
+        if _RUN_NAME.fullmatch(each.name) and each.is_dir() and not each.is_symlink() and _is_run(each)
+    ]
     if not runs:
-        raise UsageError(f"{path} holds no run: no {_RUN} in it, and none in a folder in it")
+        raise UsageError(f"{path} holds no run: no {_RUN} in it, and no folder of a run such as 20261122-0915-smoke")
     return max(runs, key=lambda each: each.stat().st_mtime)
 
 

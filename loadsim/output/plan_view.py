@@ -30,7 +30,7 @@ from loadsim.output.layout import (
 )
 from loadsim.output.plan_curves import fault_marks, plan_curves
 from loadsim.scenario.plan import Plan
-from loadsim.units import format_bytes, format_count
+from loadsim.units import duration_text, format_bytes, format_count
 
 Needs = Mapping[str, Any]
 
@@ -94,7 +94,7 @@ def _fault(fault: Mapping[str, Any], *, hours: bool) -> str:
     else:
         often = hourly(fault["per_charge_point_and_second"])
         when = f"{clock(fault['begin_s'], hours=hours)} to {clock(fault['end_s'], hours=hours)}, {often} each"
-    lasts = f" for {duration(fault['lasts_s'])}" if fault["lasts_s"] else ""
+    lasts = f" for {duration_text(fault['lasts_s'])}" if fault["lasts_s"] else ""
     whom = "" if fault["do"] == "csms" else f", {fault['share'] * 100:.4g}% of {fault['fleet'] or 'all fleets'}"
     return f"{clean(fault['name'])}: {what} {when}{lasts}{clean(whom)}"
 
@@ -202,7 +202,7 @@ def _machine_rows(needs: Needs) -> Iterator[tuple[str, str]]:
         f"{addresses} source address{'' if addresses == 1 else 'es'}",
     )
     low, high, free = (format_bytes(memory[which]) for which in ("least", "most", "free"))
-    yield "memory", f"{low} to {high}; {free} free"
+    yield "memory", f"{low if low == high else f'{low} to {high}'}; {free} free"
     yield "disk", f"{format_bytes(disk['at_most'])} at most; {format_bytes(disk['a_day'])} for each day"
 
 

@@ -25,7 +25,7 @@ from loadsim.output.layout import (
     table,
     wrapped,
 )
-from loadsim.units import format_count
+from loadsim.units import duration_text, format_count
 
 Summary = Mapping[str, Any]
 
@@ -140,7 +140,7 @@ def _word(result: Mapping[str, Any], *, goes_on: bool) -> str:
 
 def _check(result: Mapping[str, Any]) -> str:
     over = result.get("over_s")
-    return clean(result["check"]) if over is None else f"{clean(result['check'])} over {duration(over)}"
+    return clean(result["check"]) if over is None else f"{clean(result['check'])} over {duration_text(over)}"
 
 
 def _worst_windows(results: Sequence[Mapping[str, Any]]) -> list[Column]:

@@ -95,14 +95,21 @@ def test_of_a_results_folder_the_latest_run_is_meant(tmp_path: Path) -> None:
 
 
 def test_where_nothing_points_to_the_latest_run_the_newest_is_taken(tmp_path: Path) -> None:
-    newest, old = a_run(tmp_path / "a"), a_run(tmp_path / "b")
+    newest, old = a_run(tmp_path / "20260101-1000-b"), a_run(tmp_path / "20260101-1100-a")
     os.utime(old, (1, 1))
 
     assert run_folder(tmp_path) == newest
 
 
+def test_a_folder_of_folders_that_are_not_named_as_runs_are_holds_no_run(tmp_path: Path) -> None:
+    a_run(tmp_path / "tmpx7f")
+
+    with pytest.raises(UsageError, match="holds no run"):
+        run_folder(tmp_path)
+
+
 def test_a_link_to_a_run_that_was_removed_does_not_hide_the_others(tmp_path: Path) -> None:
-    there = a_run(tmp_path / "a")
+    there = a_run(tmp_path / "20260101-1000-a")
     (tmp_path / "latest").write_text("gone\n")
 
     assert run_folder(tmp_path) == there

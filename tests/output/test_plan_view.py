@@ -116,7 +116,7 @@ def test_the_figures_of_each_stage_are_shown(plan: Plan) -> None:
     text = shown(plan, 120)
 
     assert "flaky: drop reset 10:00 to 30:00, 1.0/h each, 100% of all fleets" in text
-    assert "cut: drop reset at 20:00 for 1m00s, 100% of all fleets" in text
+    assert "cut: drop reset at 20:00 for 1m, 100% of all fleets" in text
     assert "cut at 21:05: 100 in 10.0s, 10.0/s" in text
     assert "down (not measured)" in text
     assert "228 a worker, the embedded CSMS 228; limit " in text

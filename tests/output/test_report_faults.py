@@ -121,7 +121,7 @@ def test_a_threshold_of_windows_says_when_the_worst_was() -> None:
     text = report(summary_with(threshold(check="all p95 < 500ms", actual=0.1), windowed))
 
     assert row(text, "thresholds", "all errors") == [
-        *("all", "errors", "<", "5%", "over", "1m00s", "2.00%", "12:05-13:05", "ok")
+        *("all", "errors", "<", "5%", "over", "1m", "2.00%", "12:05-13:05", "ok")
     ]
     assert row(text, "thresholds", "all p95")[-2:] == ["100ms", "ok"]
 
@@ -129,12 +129,12 @@ def test_a_threshold_of_windows_says_when_the_worst_was() -> None:
 def test_a_run_that_a_threshold_ended_says_which_when_and_at_what_value() -> None:
     ended = threshold(actual=0.12, ok=False, over_s=60.0, worst_window_s=[74.0, 134.0], aborted_at_s=134.0)
     summary = summary_with(
-        ended, verdict="failed", complete=False, exit_code=99, aborted_by="all errors < 5% over 1m00s"
+        ended, verdict="failed", complete=False, exit_code=99, aborted_by="all errors < 5% over 1m"
     )
     head = " ".join(" ".join(section(report(summary), "FAILED")).split())
 
     assert head.startswith("FAILED INCOMPLETE smoke 1m00s")
-    assert "Ended at 0:02:14 by a threshold that failed: all errors < 5% over 1m00s came to 12.00%." in head
+    assert "Ended at 0:02:14 by a threshold that failed: all errors < 5% over 1m came to 12.00%." in head
     assert "did not reach" not in head
 
 

@@ -63,7 +63,25 @@ def test_traffic_takes_the_place_of_beats(tmp_path: Path) -> None:
     hold = of(tmp_path, "fleets: {a: {count: 100, authorize: 60/h}}\n" + RAMP)["hold"]
 
     assert rate(hold, "Authorize") == pytest.approx(100 / 60)
-    assert rate(hold, "Heartbeat") == pytest.approx(100 / 60 / (math.e - 1))
+    new = 600 * 100 - 540 * 100 - 505  # seconds of charge points that came online less than an interval before
+    assert hold.flow.calls["Heartbeat"] == pytest.approx((new + (60_000 - new) / (math.e - 1)) / 60)
+
+
+def test_the_first_beat_comes_whatever_else_is_said(tmp_path: Path) -> None:
+    text = "fleets: {a: {count: 100, authorize: 600/h}}\n" + RAMP.replace("for: 10m", "for: 50s")
+
+    whole = of(tmp_path, text)
+
+    assert sum(stage.flow.calls["Heartbeat"] for stage in whole.values()) == pytest.approx(100 * 55 / 60, rel=0.01)
+
+
+def test_the_end_of_a_session_is_no_traffic_of_the_silence_that_begins_with_it(tmp_path: Path) -> None:
+    head = HEAD.replace("60s", "600s")
+    hold = of(tmp_path, "fleets: {a: {count: 100, connectors: 1, session: s}}\n" + SESSIONS, head)["hold"]
+
+    # Each is silent from its session's end to its next driver, 1000 s later on average; 30 of 100 charge.
+    expected = 70 * 0.001 / (math.exp(0.6) - 1)
+    assert rate(hold, "Heartbeat") == pytest.approx(expected, rel=0.05)
 
 
 def test_beats_regardless_of_traffic_are_not_fewer(tmp_path: Path) -> None:
@@ -114,6 +132,19 @@ def test_a_campaign_is_spread_over_its_time_and_makes_charge_points_talk(tmp_pat
     assert hold.flow.commands["UpdateFirmware"] == pytest.approx(60)
     assert hold.flow.calls["FirmwareStatusNotification"] == pytest.approx(240)
     assert hold.flow.calls["BootNotification"] == pytest.approx(60)
+    assert hold.flow.calls["StatusNotification"] == pytest.approx(60 * (1 + 2))  # Unavailable; both after the boot
+
+
+def test_who_is_heard_of_for_the_campaign_beats_less(tmp_path: Path) -> None:
+    call = "{name: c, send: UpdateFirmware, at: 2m, with: {location: 'http://x.test/f'}}"
+    head = HEAD.replace("interval: 60s", f"interval: 60s, calls: [{call}]")
+    with_it = of(tmp_path, "fleets: {a: {count: 60}}\n" + RAMP, head)["hold"]
+    without = of(tmp_path, "fleets: {a: {count: 60}}\n" + RAMP)["hold"]
+
+    fewer = without.flow.calls["Heartbeat"] - with_it.flow.calls["Heartbeat"]
+    assert (
+        60 / 4 < fewer <= 60 * 5 / 2
+    )  # each time it is heard of costs half an interval, or less where they are close
 
 
 def test_a_drop_brings_all_back_within_their_first_wait(tmp_path: Path) -> None:

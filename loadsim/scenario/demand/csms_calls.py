@@ -12,6 +12,8 @@ from loadsim.scenario.plan import ON_BOOT, FleetPlan, Plan, PlannedCall
 
 _UPDATES: Final = ("UpdateFirmware", "SignedUpdateFirmware")
 _FIRMWARE_STATUSES: Final = 4  # downloading, downloaded, installing, installed
+_TIMES_HEARD: Final = 5
+"""Times at which an update is heard of: asked for, downloading, downloaded, installing, booted."""
 
 
 class CsmsDemand:
@@ -27,6 +29,7 @@ class CsmsDemand:
     def between(self, begin: float, end: float, flows: Mapping[str, Flow]) -> Flow:
         """Return what is expected from *begin* to *end* besides *flows*, what the fleets do then, by name."""
         result = Flow(end - begin)
+        heard = dict.fromkeys(flows, 0.0)
         for call, suited in self._calls:
             online = {name: share * flows[name].online_seconds for name, share in suited.items()}
             everyone = sum(online.values())
@@ -40,6 +43,12 @@ class CsmsDemand:
                     asked = (call.each or 0.0) * online[name] * self._overlap(call, begin, end) / (end - begin)
                 result.commands[call.send] += asked
                 _obey(result, call, self._fleets[name], asked)
+                if call.on is None:  # what follows something comes with it: the silence was over already
+                    heard[name] += asked * (_TIMES_HEARD if call.send in _UPDATES else 1)
+        for name, times in heard.items():
+            if times:
+                beats = self._fleets[name].heartbeats(flows[name], begin, end, times)
+                result.calls["Heartbeat"] += beats - flows[name].calls["Heartbeat"]
         return result
 
     def _in_all(self, call: PlannedCall, suited: Mapping[str, float], begin: float, end: float) -> float | None:
@@ -101,6 +110,7 @@ def _obey(flow: Flow, call: PlannedCall, demand: FleetDemand, count: float) -> N
         case update if update in _UPDATES:
             signed = "Signed" if update.startswith("Signed") else ""
             flow.calls[f"{signed}FirmwareStatusNotification"] += _FIRMWARE_STATUSES * count
+            flow.calls["StatusNotification"] += connectors * count  # Unavailable, until it is installed
             flow.connect(demand.fleet, count, count * demand.boots)
         case _:
             pass

@@ -21,7 +21,7 @@ _VALUES: Final = 24
 _GRID: Final = 8
 _REMOTE_AFTER: Final = 2.0
 """Seconds until a driver who waits for it is started by the CSMS."""
-_UNPLUGS_AFTER: Final = 6.0
+UNPLUGS_AFTER: Final = 6.0
 """Seconds for which a connector is still taken when its transaction is over."""
 _SUMMED: Final = 60
 _STEPS: Final = 4
@@ -68,7 +68,7 @@ class SessionDemand:
         ended = sum(self._begun(end - each) - self._begun(begin - each) for each in self._lengths) / len(
             self._lengths
         )
-        taken = running + _UNPLUGS_AFTER * ended
+        taken = running + UNPLUGS_AFTER * ended
         there = planned_online_seconds(self._stages, self._fleet.name, begin, end) * self._fleet.settings.connectors
         room = 1.0 if taken <= there else there / taken
         return Drivers(

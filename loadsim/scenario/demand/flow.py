@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from typing import Final
 
-from loadsim.scenario.demand.drivers import Drivers, SessionDemand, has_sessions
+from loadsim.scenario.demand.drivers import UNPLUGS_AFTER, Drivers, SessionDemand, has_sessions
 from loadsim.scenario.load_profile import planned_online, planned_online_seconds
 from loadsim.scenario.plan import FleetPlan, Plan
 
@@ -90,7 +90,7 @@ class FleetDemand:
         flow.calls["StatusNotification"] += 2 * faults
         losses = settings.hardware.power_losses * flow.online_seconds
         flow.connect(self.fleet, losses, losses * self.boots)
-        flow.calls["Heartbeat"] += self._heartbeats(flow)
+        flow.calls["Heartbeat"] += self.heartbeats(flow, begin, end)
         return flow
 
     def online_before(self, elapsed: float) -> int:
@@ -113,11 +113,14 @@ class FleetDemand:
         flow.calls["StatusNotification"] += drivers.arrived + drivers.begun + turned_away
         flow.calls["StatusNotification"] += (2 + self._sessions.suspends) * drivers.ended
 
-    def _heartbeats(self, flow: Flow) -> float:
+    def heartbeats(self, flow: Flow, begin: float, end: float, besides: float = 0.0) -> float:
         """Return the beats of charge points that are silent for an interval.
 
-        Other calls than the samples of a transaction are taken to come at random: where they come at a rate, the gaps
-        between them hold rate / (exp(rate * interval) - 1) beats a second.
+        *besides* is how often, in all, they are heard of for other reasons than those that *flow* tells of.
+
+        In the first interval online each beats once, whatever else it says. From then on calls other than the samples
+        of a transaction are taken to come at random: where they come at a rate, the gaps between them hold
+        rate / (exp(rate * interval) - 1) beats a second.
         """
         settings, interval, online = self.fleet.settings, self._interval, flow.online_seconds
         if not online:
@@ -128,11 +131,15 @@ class FleetDemand:
         charging = min(1.0, drivers.charging / (online * settings.connectors))
         idle = (1 - charging) ** settings.connectors
         own = sum(each.rate for each in (settings.authorize, self._telemetry) if each is not None)
-        rate = own + (drivers.arrived + 2 * drivers.ended) / online  # the end, and the cable some seconds later
+        # An end is what silence begins with; the cable some seconds later takes these seconds from it.
+        unplugged = min(1.0, 2 * UNPLUGS_AFTER / interval) * drivers.ended
+        rate = own + (drivers.arrived + unplugged + besides) / online
         beats = 1 / interval if rate * interval < _JUST else rate / math.expm1(min(rate * interval, 500.0))
         every = self._sessions.interval if self._sessions is not None else 0.0
         between = (math.ceil(every / interval) - 1) / every if every else beats
-        return online * (idle * beats + (1 - idle) * between)
+        longer = planned_online_seconds(self._plan.stages, self.fleet.name, begin - interval, end - interval)
+        new = max(0.0, online - longer)
+        return new / interval + (online - new) * (idle * beats + (1 - idle) * between)
 
 
 def assumed_interval(plan: Plan, fleet: FleetPlan) -> float:

@@ -27,8 +27,8 @@ SCALED = {
         *(f"stages.at-{share}.for=1500ms" for share in (25, 50, 75, 100)),
         *(f"stages.to-{share}.sessions={share}/s" for share in (25, 50, 75, 100)),
         "sessions.commuter.plugged_in=500ms..1s",
-        "thresholds[6].over=1s",
-        "thresholds[6].after=2s",
+        "thresholds[7].over=1s",
+        "thresholds[7].after=2s",
     ),
     "soak": (
         "fleets.chargers.count=60",

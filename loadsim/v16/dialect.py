@@ -20,7 +20,7 @@ from loadsim.v16.meter_values import clock_aligned_changed
 from loadsim.v16.reservations import resume_reservations
 from loadsim.v16.reset import stop_all
 from loadsim.v16.security import prepare_security, report_security_event
-from loadsim.v16.sending import resume_sending, send_last_words
+from loadsim.v16.sending import forget_what_passes, resume_sending, send_last_words
 from loadsim.v16.status import announce_status
 from loadsim.v16.transactions import settle, take_late_answer
 
@@ -71,6 +71,7 @@ async def leaving(charge_point: ChargePoint) -> None:
 def gone(charge_point: ChargePoint) -> None:
     """Leave the connectors as they are found when the charge point is switched on again: repaired, nobody there."""
     stop_all(charge_point, "Other", charge_point.over_at)
+    forget_what_passes(charge_point)
     memory_of(charge_point).rebooting = False
     for connector in memory_of(charge_point).connectors.values():
         connector.session = None

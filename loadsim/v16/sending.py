@@ -78,7 +78,13 @@ async def send_all(charge_point: ChargePoint, alarm: Alarm, *, last_words: bool 
             break
         else:
             await alarm.sleep_until(clock.trio_time(outbox.next_at()))
-    for message in outbox.drop_others():
+    forget_what_passes(charge_point)
+
+
+def forget_what_passes(charge_point: ChargePoint) -> None:
+    """Drop what is of no use on another connection: a status that is no longer the one that is (section 4.9)."""
+    outbox = memory_of(charge_point).outbox
+    for message in outbox.drop_others() if outbox is not None else ():
         leave(charge_point, message)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import trio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
@@ -115,6 +115,22 @@ SETTINGS: dict[str, Any] = {
     st.sampled_from([0, 0, 5]),
     st.booleans(),
     st.sampled_from([1.0, 20.0, 45.0]),
+)
+@example(
+    steps=[(None, ("arrive", "card")), (1.0, ("drop", 0.0)), (None, ("off", None)), (None, ("arrive", "card"))],
+    connectors=1,
+    delay=0.4,
+    steady=0,
+    boots=False,
+    fault=1.0,
+)
+@example(
+    steps=[(None, ("arrive", "card")), (0.1, ("drop", 0.0)), (None, ("off", None))],
+    connectors=1,
+    delay=0.0,
+    steady=5,
+    boots=False,
+    fault=1.0,
 )
 def test_whatever_happens_statuses_are_a_path_of_the_table_and_every_transaction_is_accounted_for(
     steps: list[tuple[float | None, tuple[str, Any]]],

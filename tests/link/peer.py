@@ -145,7 +145,9 @@ async def peer(certificate: Path | None = None) -> AsyncIterator[tuple[Peer, tri
         async with trio.open_nursery() as nursery:
             made = Peer(nursery, certificate)
             await made.listen()
-            yield made, nursery
-            if made.transport is not None:
-                await made.transport.abort()
+            try:
+                yield made, nursery
+            finally:  # a test that fails must leave no socket to the garbage of those after it
+                if made.transport is not None:
+                    await made.transport.abort()
             nursery.cancel_scope.cancel()

@@ -65,13 +65,16 @@ async def ends() -> AsyncIterator[tuple[End, End, trio.Nursery]]:
     """Yield the end that is in trouble, the other one, and a nursery in which both are read."""
     near, far = pair()
     here, there = End(near), End(far)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(here.read)
-        nursery.start_soon(there.read)
-        yield here, there, nursery
-        nursery.cancel_scope.cancel()
-    await trio.aclose_forcefully(here.stream)
-    await trio.aclose_forcefully(there.stream)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(here.read)
+            nursery.start_soon(there.read)
+            yield here, there, nursery
+            nursery.cancel_scope.cancel()
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.aclose_forcefully(here.stream)
+            await trio.aclose_forcefully(there.stream)
 
 
 @pytest.fixture

@@ -273,11 +273,13 @@ async def test_a_huge_message_lets_the_others_work_between_its_pieces_however_fa
         transport = await csms.connect(nursery)
         ready, stream = Ready(), transport._stream
         transport._stream = ready  # type: ignore[assignment]
-        async with trio.open_nursery() as working:
-            working.start_soon(ready.work)
-            await transport.send_raw("x" * (4 << 20))
-            working.cancel_scope.cancel()
-        transport._stream = stream
+        try:
+            async with trio.open_nursery() as working:
+                working.start_soon(ready.work)
+                await transport.send_raw("x" * (4 << 20))
+                working.cancel_scope.cancel()
+        finally:
+            transport._stream = stream
 
         assert ready.pieces == 64
         assert ready.turns >= 60

@@ -105,15 +105,18 @@ def test_a_fleet_that_comes_later_needs_no_csms_at_the_beginning(tmp_path: Path)
 
 def test_a_threshold_can_end_a_run_early(tmp_path: Path) -> None:
     text = EMBEDDED.replace("boot_status: BOOT", "latency: 300ms").replace("for: 3s", "for: 60s") + (
-        "thresholds: [{check: all p50 < 100ms, abort: true, after: 2s}, BootNotification errors == 0]\n"
+        "thresholds: [{check: all p50 < 250ms, abort: true, after: 2s}, BootNotification errors == 0]\n"
     )
-    ended = run(text, tmp_path, "--json")
+    for _ in range(3):  # a machine that is busy for a moment makes a run INVALID, and rightly so
+        ended = run(text, tmp_path, "--json")
+        if ended.code != 4:
+            break
 
     summary = ended.check([99])
-    assert summary["aborted_by"] == "all p50 < 100ms"
+    assert summary["aborted_by"] == "all p50 < 250ms"
     assert summary["complete"] is False
     assert summary["verdict"] == "failed"
     assert 2.0 <= summary["duration_s"] < 6.0
-    assert "all p50 < 100ms" in ended.stderr
+    assert "all p50 < 250ms" in ended.stderr
     books_balance(summary["actions"])
     assert summary["connections"]["closed"] == summary["connections"]["opened"]

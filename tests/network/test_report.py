@@ -51,7 +51,7 @@ def test_a_killed_run_is_reported_and_no_file_of_it_holds_a_secret(tmp_path: Pat
     assert summary["actions"]["Authorize"]["sent"] > 20
     assert summary["charge_points"]["online_end"] == 20
     assert json.loads(left["summary.json"]) == summary
-    assert again.stdout.startswith("PASSED INCOMPLETE  kept")
+    assert again.stdout.startswith(("PASSED INCOMPLETE  kept", "INVALID INCOMPLETE  kept"))  # by the machine
     assert "state.msgpack" not in left
     assert b"<testsuites" in left["junit.xml"]
     for name, content in [*kept.items(), *left.items()]:

@@ -16,6 +16,7 @@ fleets: {demo: {count: 5, heartbeat: 1s}}
 stages: [{for: 4s, online: 100%, jump: true}]
 thresholds: [all errors == 0]
 """
+STILL_REPORTED = ("PASSED INCOMPLETE  unwritable", "INVALID INCOMPLETE  unwritable")  # on a busy machine
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder with open files in it cannot be removed there")
@@ -27,7 +28,7 @@ def test_a_run_whose_folder_is_gone_at_its_end_still_reports(tmp_path_factory: p
 
     assert "Traceback" not in ended.stderr
     assert ended.code == 3, ended.stderr
-    assert ended.stdout.startswith("PASSED INCOMPLETE  unwritable")
+    assert ended.stdout.startswith(STILL_REPORTED)
     assert "Not all results could be written" in ended.stdout
 
 
@@ -41,6 +42,6 @@ def test_a_run_that_fails_to_write_only_its_summary_says_so_and_is_not_passed_ov
     ended = run(text, tmp_path_factory.mktemp("full"), "--console", "off", prefix=limited)
 
     assert ended.code == 3, ended.stderr
-    assert ended.stdout.startswith("PASSED INCOMPLETE  unwritable")
+    assert ended.stdout.startswith(STILL_REPORTED)
     assert "File too large" in ended.stdout
     assert not (ended.folder / "summary.json").exists()

@@ -11,8 +11,8 @@ from rich.console import Console
 from loadsim.output.console import LiveConsole
 from loadsim.output.layout import BAD
 from loadsim.output.plain_console import PlainConsole, plain_line
-from loadsim.streams import unless_gone
 from loadsim.scenario.plan import FaultPlan
+from loadsim.streams import unless_gone
 from tests.output.builders import Terminal, calls, healthy, paper, plan, progress, stage, take
 
 HOUR = 3600.0

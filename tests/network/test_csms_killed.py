@@ -35,14 +35,15 @@ fleets:
     count: {COUNT}
     power: 150kW
     session: short
-    configuration: {{AllowOfflineTxForUnknownId: true}}
+    configuration:
+      {{AllowOfflineTxForUnknownId: true, TransactionMessageRetryInterval: 1, TransactionMessageAttempts: 20}}
     reconnect: {{first: 700ms, factor: 1.5, max: 2s, jitter: 50%}}
 sessions:
   short: {{plugged_in: 6s..9s, energy: 100Wh..500Wh, meter_values: 2s}}
 stages:
   - {{name: ramp, for: 3s, online: 100%}}
   - {{name: charging, for: 19s, sessions: 62/s, jump: true}}
-  - {{name: last, for: 4s, sessions: 0/s, jump: true}}
+  - {{name: last, for: 6s, sessions: 0/s, jump: true}}
 """
 AT_A_TIME = 350
 """Transactions that are open when the CSMS is killed, at least: 500 would be one at every connector."""

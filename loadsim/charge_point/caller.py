@@ -14,6 +14,7 @@ from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.charge_point.trouble import Trouble
 from loadsim.charge_point.turn import Turn
 from loadsim.link.link import CallFailed, Link
+from loadsim.link.transport import REFUSING
 from loadsim.metrics.calls import CallSeries
 from loadsim.ocpp.action import Action
 
@@ -152,7 +153,7 @@ class Caller:
         if self.trouble is not None and self.link is link:
             link.provoked = link.provoked or self.trouble.hits.on_trial
             if not self.over:
-                self.trouble.hits.broke()
+                self.trouble.hits.broke(refused=link.lost is not None and link.lost.code in REFUSING)
 
     def lose_message(self) -> None:
         """Note that a call which ended without an answer, or was never sent, will not be sent again."""

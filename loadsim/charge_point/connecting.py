@@ -192,7 +192,7 @@ class Connecting(Caller, ABC):
     async def _give_up_sending(self, sending: trio.CancelScope) -> None:
         """End the connection, in the middle of a malformed message, when it cannot be sent in the time of a call."""
         await trio.sleep(self.settings.call_timeout)
-        if self.trouble is not None:
+        if self.trouble is not None and not self.over:
             self.trouble.hits.gave_up()
         sending.cancel()
 

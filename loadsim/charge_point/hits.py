@@ -68,20 +68,25 @@ class Hits:
         if hit.kind:
             self._count(hit, "sent", hit.kind)
 
-    def broke(self) -> None:
-        """Take in that the connection broke, and not by the charge point: by what lasts."""
+    def broke(self, *, refused: bool) -> None:
+        """Take in that the connection broke, and not by the charge point: by what lasts.
+
+        *refused*: its close code says that it was for a message. That was the malformed one, if one is on trial;
+        without such a code that one is to blame only where nothing else lasts, as a restart of the CSMS does.
+        """
+        malformed = self.on_trial and (refused or not any(hit.lasting and not hit.kind for hit in self._open))
+        if not malformed:
+            self._open = [hit for hit in self._open if not hit.kind]
         for hit in self._open:
-            if hit.lasting:
+            if hit.lasting and (hit.kind or hit.silent or not malformed):
                 hit.back_at = _NOT_BACK
                 if not hit.offline:
                     hit.offline = True
                     self._count(hit, "offline")
+                hit.lasting = not (hit.kind or hit.silent)
             if hit.kind:
                 self._count(hit, "closed", hit.kind)
                 hit.kind = ""
-                hit.lasting = False
-            if hit.silent:
-                hit.lasting = False
 
     def gave_up(self) -> None:
         """Take in that the charge point ends the connection because its malformed message could not be sent."""

@@ -14,6 +14,9 @@ import trio
 
 ABNORMAL_CLOSURE: Final = 1006
 """RFC 6455, section 7.4.1: the connection ended without a close frame."""
+REFUSING: Final = frozenset({1002, 1003, 1007, 1009, 1011})
+"""Close codes (RFC 6455, section 7.4.1) by which the other side fails to process what it was just sent; other ends
+of a connection are none of a message's fault."""
 
 
 class ConnectFailed(Exception):

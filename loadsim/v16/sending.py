@@ -20,13 +20,12 @@ from loadsim.charge_point.caller import NotSent
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.outbox import Message, Outbox
 from loadsim.link.link import CallFailed
+from loadsim.link.transport import REFUSING
 from loadsim.v16.configuration import integer
 from loadsim.v16.memory import is_accepted, memory_of
 
 _POLL: Final = 0.005
-_REFUSING: Final = frozenset({"1002", "1003", "1007", "1009", "1011"})
-"""Close codes (RFC 6455, section 7.4.1) by which a CSMS fails to process what it was just sent; other ends of a
-connection are none of the message's fault."""
+_REFUSING: Final = frozenset(map(str, REFUSING))
 
 
 def outbox_of(charge_point: ChargePoint) -> Outbox:

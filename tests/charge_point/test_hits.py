@@ -12,7 +12,9 @@ from loadsim.charge_point.hits import Hit, Hits
 from loadsim.metrics.recorder import Recorder
 
 What = Literal["drop", "silent", "slow", "malformed"]
-Event = Literal["broke", "hung_up", "gave_up", "answered", "online", "spoke", "silence_over", "slow over", "lost"]
+Event = Literal[
+    "broke", "refused", "hung_up", "gave_up", "answered", "online", "spoke", "silence_over", "slow over", "lost"
+]
 COUNTS = ("hit", "offline", "back", "gone", "messages_lost", "sent.empty", "survived.empty", "closed.empty")
 
 
@@ -34,18 +36,26 @@ class Story:
         self.offline = self.what in ("drop", "silent")
         self.held = self.what != "drop"
 
-    def tell(self, event: Event, at: float) -> None:
+    @property
+    def lasts(self) -> bool:
+        """Whether a connection that breaks now may be its doing."""
+        return self.held and not self.final
+
+    def tell(self, event: Event, at: float, *, malformed: bool) -> None:
+        """Take in what happens; *malformed* tells whether a malformed message is to blame for it."""
         if self.final:
             return
         if event == "lost":
             self.lost += self.offline and self.back is None
         elif event == "online" and self.offline and self.back is None:
             self.back, self.final = at, not self.held
-        elif event == "broke" and self.held:
-            self.offline, self.back = True, None
+        elif event in ("broke", "refused") and self.held:
             if self.what == "malformed":
-                self.verdict, self.held = "closed", False
-            self.held = self.held and self.what != "silent"
+                self.verdict, self.held, self.final = ("closed", False, False) if malformed else ("", False, True)
+                self.offline = malformed
+            elif self.what == "silent" or not malformed:
+                self.offline, self.back = True, None
+                self.held = self.what != "silent"
         else:
             getattr(self, f"_{self.what}")(event, at)
 
@@ -84,7 +94,19 @@ events = st.lists(
     st.sampled_from(
         [
             *("drop", "silent", "slow", "malformed"),
-            *("broke", "hung_up", "gave_up", "answered", "online", "spoke", "silence_over", "slow over", "lost"),
+            *(
+                "broke",
+                "broke",
+                "refused",
+                "hung_up",
+                "gave_up",
+                "answered",
+                "online",
+                "spoke",
+                "silence_over",
+                "slow over",
+                "lost",
+            ),
         ]
     ),
     max_size=30,
@@ -116,9 +138,13 @@ def test_each_fault_has_its_own_story_whatever_the_others_do(happenings: list[st
             hits.add(hit)
             slow += [hit] * (event == "slow")
             continue
+        on_trial = any(story.lasts for story in stories if story.what == "malformed")
+        alone = not any(story.lasts for story in stories if story.what != "malformed")
         for story in stories:
-            story.tell(event, at)  # type: ignore[arg-type]
-        if event == "slow over":
+            story.tell(event, at, malformed=on_trial and (alone or event == "refused"))  # type: ignore[arg-type]
+        if event in ("broke", "refused"):
+            hits.broke(refused=event == "refused")
+        elif event == "slow over":
             for hit in slow:
                 hits.over(hit)
         elif event in ("online", "spoke"):
@@ -127,7 +153,7 @@ def test_each_fault_has_its_own_story_whatever_the_others_do(happenings: list[st
             getattr(hits, "lost_message" if event == "lost" else event)()
     hits.end(gone=gone)
     hits.online(1000.0)
-    hits.broke()
+    hits.broke(refused=False)
     hits.lost_message()
 
     for number, story in enumerate(stories):
@@ -149,7 +175,7 @@ def test_a_recovery_is_never_told_as_shorter_than_nothing() -> None:
     recorder = Recorder()
     hits = Hits(recorder)
     hits.add(Hit("f", 100.0, lasting=True))
-    hits.broke()  # by a CSMS whose clock is ahead
+    hits.broke(refused=False)  # by a CSMS whose clock is ahead
     hits.online(99.9)
     hits.end(gone=False)
 
@@ -161,7 +187,7 @@ def test_of_two_malformed_messages_the_second_has_closed_the_connection() -> Non
     hits = Hits(recorder)
     for kind in ("unknown_type", "binary"):
         hits.add(Hit("f", 1.0, lasting=True, kind=kind))
-    hits.broke()
+    hits.broke(refused=False)
 
     assert recorder.counters["faults.f.closed.binary"] == recorder.counters["faults.f.offline"] == 1
     assert recorder.counters["faults.f.closed.unknown_type"] == 0

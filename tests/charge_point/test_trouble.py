@@ -545,6 +545,25 @@ async def test_a_fault_of_the_csms_has_its_doing_until_it_is_over(autojump_clock
         assert seconds(w) == [18.0]  # dropped for the second time at 13 s
 
 
+@pytest.mark.parametrize("code", [1006, 1001, 1002, 1009])
+async def test_of_a_fault_of_the_csms_and_a_malformed_message_the_close_code_tells_which_ended_the_connection(
+    autojump_clock: MockClock, code: int
+) -> None:
+    async with tough_world() as w:
+        charge_point = await w.online(reconnect=STEADY)
+        send_malformed(charge_point, "f", kind="empty", uniform=0.0)
+        await trio.sleep(5)
+        watch(charge_point, "csms", 5.0)
+        await w.csms.latest.drop(code)
+        await trio.sleep(50)
+        await w.end()
+
+        refused = code in (1002, 1009)
+        hit, away = {"hit": 1}, {"hit": 1, "offline": 1, "back": 1}
+        assert (told(w), told(w, "csms")) == ((away, hit) if refused else (hit, away))
+        assert w.counted("faults.f.closed.empty") == refused
+
+
 async def test_a_charge_point_that_two_faults_have_offline_is_back_for_both(autojump_clock: MockClock) -> None:
     async with tough_world() as w:
         charge_point = await w.online(reconnect=STEADY)

@@ -34,7 +34,7 @@ stages:
   - {name: ramp, for: 4s, online: 100%, arrivals: even}
   - {name: steady, for: 12s, sessions: 20/s, jump: true, arrivals: even}
 """
-WITHIN = 0.15
+WITHIN = 0.2
 CHANCE = 12
 """Calls by which chance may change a number of an action: who is refused, which connector is asked."""
 

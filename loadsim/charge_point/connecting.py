@@ -245,7 +245,7 @@ class Connecting(Caller, ABC):
         with trio.CancelScope() as self._doing:
             begin = max(self.context.clock.elapsed, self._cut_off_until)
             wait = wait_before_try(self.settings.reconnect, failures, jitter.uniform())
-            await self.context.sleep_until(begin + wait)
+            await self.context.sleep_until(begin + wait, in_crowd=True)
 
     async def _connection(self, nursery: trio.Nursery, retry: bool) -> None:
         """Connect, behave until the connection is lost or the charge point is stopped, hang up."""

@@ -94,7 +94,7 @@ async def _be_silent(charge_point: ChargePoint, trouble: Trouble, link: Link) ->
     """Hold *link* as long as the silence is to last, if it does; who is stopped meanwhile hangs up as it is."""
     context = charge_point.context
     while trouble.silent is link and charge_point.link is link and context.clock.elapsed < trouble.silent_until:
-        await context.sleep_until(trouble.silent_until)
+        await context.sleep_until(trouble.silent_until, in_crowd=True)
     if trouble.silent is link:
         trouble.silent = None
     if charge_point.link is not link:
@@ -135,7 +135,7 @@ def be_slow(
 async def _slow_until(
     charge_point: ChargePoint, trouble: Trouble, slowness: Slowness, hit: Hit, until: float
 ) -> None:
-    await charge_point.context.sleep_until(until)
+    await charge_point.context.sleep_until(until, in_crowd=True)
     trouble.end_slowness(slowness)
     _apply_slowness(charge_point, trouble)
     trouble.hits.over(hit)

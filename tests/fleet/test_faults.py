@@ -179,6 +179,24 @@ async def test_the_time_that_it_takes_to_strike_them_all_is_lateness_of_the_gene
     assert run.totals.time("lateness").max == pytest.approx(0.6, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        drop_at(duration=20.0),
+        drop_at(do="silent", how="", duration=20.0),
+        drop_at(do="slow", how="", duration=20.0, latency=(0.1, 0.1)),
+    ],
+)
+async def test_the_wake_ups_of_all_whom_a_fault_has_hit_do_not_drown_the_lateness_of_the_run(
+    autojump_clock: MockClock, fault: FaultPlan
+) -> None:
+    async def wake_ups(*faults: FaultPlan) -> int:
+        run = await run_faults(fault_plan(*faults, stages=FLAT, counts=COUNTS))
+        return run.totals.time("lateness").n
+
+    assert await wake_ups(fault) <= await wake_ups() + 5  # of the fault itself
+
+
 async def test_who_is_away_when_the_plan_takes_it_offline_is_gone_and_who_is_at_the_end_is_missing(
     autojump_clock: MockClock,
 ) -> None:

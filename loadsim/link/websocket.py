@@ -115,7 +115,7 @@ class WebSocketTransport:
     async def abort(self) -> None:
         """See Transport.abort."""
         with trio.CancelScope(shield=True):
-            await trio.aclose_forcefully(self._stream)
+            await _end(self._stream)
         # wsproto's parser is a generator that holds itself, in a cycle of a kilobyte that only the garbage
         # collector would find; and that hardly looks (docs/design/0005-garbage.md).
         with contextlib.suppress(AttributeError, ValueError):
@@ -231,7 +231,7 @@ class WebSocketConnector:
             try:
                 connection = await self._upgrade(nursery, stream, request)
             except BaseException:
-                await trio.aclose_forcefully(stream)
+                await _end(stream)
                 raise
             opened = trio.current_time()
             _tcp(stream).slow_down(request.slowness, nursery)  # it may have changed meanwhile
@@ -267,10 +267,10 @@ class WebSocketConnector:
         try:
             await secure.do_handshake()
         except (trio.BrokenResourceError, ssl.SSLError, OSError) as error:
-            await trio.aclose_forcefully(stream)
+            await _end(secure)
             raise ConnectFailed("tls", str(error.__cause__ or error)) from error
         except BaseException:
-            await trio.aclose_forcefully(stream)
+            await _end(secure)
             raise
         return secure
 
@@ -348,6 +348,14 @@ class WebSocketConnector:
 def _tcp(stream: EagerStream | trio.SSLStream[EagerStream]) -> EagerStream:
     """Return what carries *stream*: itself, or what is below TLS."""
     return stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+
+
+async def _end(stream: EagerStream | trio.SSLStream[EagerStream]) -> None:
+    """Close *stream* at once, and break the cycle of 30 kB that trio's TLS stream makes with its own handshake."""
+    await trio.aclose_forcefully(stream)
+    if isinstance(stream, trio.SSLStream):
+        with contextlib.suppress(AttributeError):
+            cast("Any", stream)._handshook._afn = None  # noqa: SLF001
 
 
 def _refusal(error: Exception) -> tuple[str, str]:

@@ -324,11 +324,11 @@ class Connecting(Caller, ABC):
         self._rpc.connected()
         link = Link(transport, self._rpc, recorder.counters, framing=self.settings.framing)
         self.link = link
-        nursery.start_soon(self._read, nursery, link)
+        self._listen(nursery, link)
         self._linked(nursery.start_soon)
         return link
 
-    async def _read(self, nursery: trio.Nursery, link: Link) -> None:
+    def _listen(self, nursery: trio.Nursery, link: Link) -> None:
         def asked(call: Call | AskedBadly) -> None:
             if self._answering < _MOST_ANSWERS_AT_A_TIME:
                 self._answering += 1
@@ -337,10 +337,12 @@ class Connecting(Caller, ABC):
                 self.context.recorder.counters["commands.overflow.received"] += 1
                 self.context.recorder.counters["commands.overflow.ignored"] += 1
 
-        await link.read(asked, partial(self._take_stray, link))
-        self._broke(link)
-        if self._doing is not None:
-            self._doing.cancel()
+        def ended() -> None:
+            self._broke(link)
+            if self._doing is not None:
+                self._doing.cancel()
+
+        link.listen(nursery, asked=asked, stray=partial(self._take_stray, link), ended=ended)
 
     def _take_stray(self, link: Link, stray: Stray, text: str | bytes) -> None:
         if isinstance(stray, Provoked):

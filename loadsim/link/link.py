@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import trio
@@ -154,30 +155,45 @@ class Link:
         self._counters["messages.sent"] += 1
         self._counters["bytes.sent"] += _size(message)
 
-    async def read(
-        self, asked: Callable[[Call | AskedBadly], None], stray: Callable[[Stray, str | bytes], None]
-    ) -> ConnectionLost:
-        """Read until the connection ends; wake the open call, hand calls from the CSMS to *asked*."""
-        while True:
-            try:
-                text = await self._transport.receive()
-            except ConnectionLost as lost:
-                self.lost = lost.bare()
-                self.fail_open_call(f"connection_lost {lost}")
-                return self.lost
-            self.last_traffic = trio.current_time()
-            self._counters["messages.received"] += 1
-            self._counters["bytes.received"] += _size(text)
-            event = self._rpc.receive(text)
-            if isinstance(event, Answered | Spoilt):
-                self._wake(event, str(text))
-            elif isinstance(event, Asked):
-                asked(event.call)
-            elif isinstance(event, AskedBadly):
-                stray(Stray("malformed", event.reason), text)
-                asked(event)
-            else:
-                stray(event, text)
+    def listen(
+        self,
+        nursery: trio.Nursery,
+        *,
+        asked: Callable[[Call | AskedBadly], None],
+        stray: Callable[[Stray, str | bytes], None],
+        ended: Callable[[], None],
+    ) -> None:
+        """Take in what arrives from now on: wake the open call, hand calls from the CSMS to *asked*.
+
+        *ended* is called when the connection has ended, and `lost` says how. See Transport.listen.
+        """
+
+        def lost(how: ConnectionLost) -> None:
+            self.lost = how.bare()
+            self.fail_open_call(f"connection_lost {how}")
+            ended()
+
+        self._transport.listen(nursery, partial(self._take, asked, stray), lost)
+
+    def _take(
+        self,
+        asked: Callable[[Call | AskedBadly], None],
+        stray: Callable[[Stray, str | bytes], None],
+        text: str | bytes,
+    ) -> None:
+        self.last_traffic = trio.current_time()
+        self._counters["messages.received"] += 1
+        self._counters["bytes.received"] += _size(text)
+        event = self._rpc.receive(text)
+        if isinstance(event, Answered | Spoilt):
+            self._wake(event, str(text))
+        elif isinstance(event, Asked):
+            asked(event.call)
+        elif isinstance(event, AskedBadly):
+            stray(Stray("malformed", event.reason), text)
+            asked(event)
+        else:
+            stray(event, text)
 
     def fail_open_call(self, failure: str) -> None:
         """End the open call, if there is one, without an answer; *failure* is a cause and its detail."""

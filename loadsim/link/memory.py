@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import trio
 
@@ -145,11 +146,31 @@ class MemoryTransport:
         await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def receive(self) -> str | bytes:
-        """See Transport.receive."""
+        """Wait for one message; bytes are a binary one. Raises ConnectionLost when the connection has ended."""
         try:
             return await self._incoming.get()
         except trio.BrokenResourceError as error:
             raise ConnectionLost(self.close_code) from error
+
+    def listen(
+        self,
+        nursery: trio.Nursery,
+        on_message: Callable[[str | bytes], None],
+        on_lost: Callable[[ConnectionLost], None],
+    ) -> None:
+        """See Transport.listen."""
+        nursery.start_soon(self._listen, on_message, on_lost)
+
+    async def _listen(
+        self, on_message: Callable[[str | bytes], None], on_lost: Callable[[ConnectionLost], None]
+    ) -> None:
+        while True:
+            try:
+                message = await self.receive()
+            except ConnectionLost as lost:
+                on_lost(lost)
+                return
+            on_message(message)
 
     async def ping(self) -> None:
         """See Transport.ping; the other end answers while neither is held."""

@@ -58,11 +58,17 @@ class Transport(Protocol):
             ConnectionLost: the connection has ended.
         """
 
-    async def receive(self) -> str | bytes:
-        """Wait for one message; bytes are a binary one.
+    def listen(
+        self,
+        nursery: trio.Nursery,
+        on_message: Callable[[str | bytes], None],
+        on_lost: Callable[[ConnectionLost], None],
+    ) -> None:
+        """From now on hand over each message as it arrives, bytes for a binary one, and once the connection's end.
 
-        Raises:
-            ConnectionLost: the connection has ended.
+        What came before is kept until then. *on_lost* is called last and once, whoever ended the connection. Both
+        are plain functions that wait for nothing; what they raise goes to *nursery*, which runs what reads and is to
+        be cancelled only when nothing more is to be heard.
         """
 
     async def ping(self) -> None:

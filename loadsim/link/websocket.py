@@ -86,11 +86,31 @@ class WebSocketTransport:
             raise self._lost(error) from error
 
     async def receive(self) -> str | bytes:
-        """See Transport.receive."""
+        """Wait for one message; bytes are a binary one. Raises ConnectionLost when the connection has ended."""
         try:
             return await self._connection.get_message()
         except trio_websocket.ConnectionClosed as error:
             raise self._lost(error) from error
+
+    def listen(
+        self,
+        nursery: trio.Nursery,
+        on_message: Callable[[str | bytes], None],
+        on_lost: Callable[[ConnectionLost], None],
+    ) -> None:
+        """See Transport.listen."""
+        nursery.start_soon(self._listen, on_message, on_lost)
+
+    async def _listen(
+        self, on_message: Callable[[str | bytes], None], on_lost: Callable[[ConnectionLost], None]
+    ) -> None:
+        while True:
+            try:
+                message = await self.receive()
+            except ConnectionLost as lost:
+                on_lost(lost)
+                return
+            on_message(message)
 
     async def ping(self) -> None:
         """See Transport.ping."""

@@ -35,7 +35,12 @@ class Wire:
         self.strays: list[Stray] = []
         self.outcomes: list[Any] = []
         self.nursery = nursery
-        nursery.start_soon(self.link.read, self.asked.append, lambda stray, text: self.strays.append(stray))
+        self.link.listen(
+            nursery,
+            asked=self.asked.append,
+            stray=lambda stray, text: self.strays.append(stray),
+            ended=lambda: None,
+        )
 
     async def call(self, timeout: float = 30.0) -> None:
         """Call, and keep the outcome: (payload, time) or (cause, time)."""

@@ -96,7 +96,7 @@ async def test_a_call_that_times_out_while_its_connection_is_held_leaves_it_whol
         transport = await csms.connect(nursery)
         counters: Counter[str] = Counter()
         link = Link(transport, Rpc("a-"), counters)
-        nursery.start_soon(link.read, lambda asked: None, lambda stray, text: None)
+        link.listen(nursery, asked=lambda asked: None, stray=lambda stray, text: None, ended=lambda: None)
         transport.hold()
         with pytest.raises(CallFailed) as failed:
             await link.call("Heartbeat", b"{}", timeout=0.1)

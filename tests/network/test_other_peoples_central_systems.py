@@ -13,6 +13,7 @@ from tests.peers import start
 pytestmark = [pytest.mark.network, pytest.mark.timeout(110)]
 
 COUNT = 200
+CAUGHT_BY_THE_END = 5
 SCENARIO = f"""
 version: 1
 name: central
@@ -38,7 +39,10 @@ OBEDIENT = SCENARIO.replace("heartbeat: 1s, ", "")
 
 
 def same_counts(summary: Any, record: Mapping[str, Any], *, changes: int = 0) -> None:
-    """Hold both sides' counts against each other; *changes* of a connector's status come beside those of the boot."""
+    """Hold both sides' counts against each other; *changes* of a connector's status come beside those of the boot.
+
+    Where there are any, the end of the run may come between a transaction's begin and its connector's change.
+    """
     actions = summary["actions"]
     books_balance(actions)
     assert {name: of["sent"] for name, of in actions.items()} == record["received"]
@@ -47,7 +51,8 @@ def same_counts(summary: Any, record: Mapping[str, Any], *, changes: int = 0) ->
     assert rejected == record["refused"]
     assert actions["Authorize"]["classes"]["stolen"]["rejected"] == rejected["Authorize"] > 0
     assert actions["Authorize"]["unexpected"] == 0
-    assert actions["StatusNotification"]["planned"] == 150 * 3 + 50 * 2 + changes
+    missing = 150 * 3 + 50 * 2 + changes - actions["StatusNotification"]["planned"]
+    assert 0 <= missing <= (CAUGHT_BY_THE_END if changes else 0)
     assert record["errors"] == {"count": 0, "texts": []}
     assert record["booted"] == summary["charge_points"]["booted"] == COUNT
     assert summary["charge_points"]["online_end"] == COUNT

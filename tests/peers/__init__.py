@@ -20,7 +20,6 @@ from typing import IO, Any, NoReturn
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[__name__.count(".")]  # the folder the package is imported from
-SINK = HERE.parents[1] / "benchmarks" / "sink.py"
 NODE_MODULES = HERE / "node_modules"
 OLDEST_NODE = 18
 INSTALL_TIMEOUT = 60.0  # seconds
@@ -104,7 +103,7 @@ def _skip(reason: str) -> NoReturn:
 
 def _command(name: str) -> list[str]:
     if name == "sink":
-        return [sys.executable, str(SINK)]
+        return [sys.executable, "-m", "benchmarks.sink"]
     if name == "ocpp_rpc_central":
         return [node_or_skip(), str(HERE / "ocpp_rpc_central.mjs")]
     return [sys.executable, "-m", f"{__name__}.{name}"]

@@ -121,6 +121,9 @@ class BlockingTransport(MemoryTransport):
             await trio.lowlevel.checkpoint()
         await super().send(text)
 
+    def begin_send(self, text: str) -> Awaitable[None] | None:
+        return self.send(text) if self.blocked else super().begin_send(text)
+
     async def send_raw(self, message: str | bytes, *, frames: int = 1) -> None:
         try:
             await super().send_raw(message, frames=frames)

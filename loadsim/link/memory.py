@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -139,11 +139,21 @@ class MemoryTransport:
         """See Transport.send; a test may send bytes."""
         await trio.lowlevel.checkpoint_if_cancelled()
         await self.released()
+        self._put(text)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def begin_send(self, text: str) -> Awaitable[None] | None:
+        """See Transport.begin_send."""
+        if self.held:
+            return self.send(text)
+        self._put(text)
+        return None
+
+    def _put(self, message: str | bytes) -> None:
         try:
-            self._outgoing.put(text)
+            self._outgoing.put(message)
         except trio.BrokenResourceError as error:
             raise ConnectionLost(self.close_code) from error
-        await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def receive(self) -> str | bytes:
         """Wait for one message; bytes are a binary one. Raises ConnectionLost when the connection has ended."""

@@ -6,7 +6,7 @@ ConnectionLost  an open connection ended; counted by close code
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -56,6 +56,16 @@ class Transport(Protocol):
 
         Raises:
             ConnectionLost: the connection has ended.
+        """
+
+    def begin_send(self, text: str) -> Awaitable[None] | None:
+        """Send one text message as far as that takes no waiting: None, or what is to be awaited for the rest of it.
+
+        Nearly always the socket takes a whole message at once; then who sends needs no scope for the time that it
+        might take. It is awaited at once, and when that is cancelled part of the message may be out.
+
+        Raises:
+            ConnectionLost: the connection has ended; the awaitable raises it too.
         """
 
     def listen(

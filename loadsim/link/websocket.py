@@ -85,6 +85,10 @@ class WebSocketTransport:
         except Exception as error:
             raise self._lost(error) from error
 
+    def begin_send(self, text: str) -> Awaitable[None] | None:
+        """See Transport.begin_send."""
+        return self.send(text)
+
     async def receive(self) -> str | bytes:
         """Wait for one message; bytes are a binary one. Raises ConnectionLost when the connection has ended."""
         try:

@@ -44,9 +44,9 @@ class Tap(MemoryTransport):
         self._frames = frames
         self._about = (identity, number, by_csms)
 
-    async def send(self, text: str | bytes) -> None:
-        await super().send(text)
-        self._frames.append(Frame(trio.current_time(), *self._about, str(text)))
+    def _put(self, message: str | bytes) -> None:
+        super()._put(message)
+        self._frames.append(Frame(trio.current_time(), *self._about, str(message)))
 
 
 class Connection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
@@ -10,7 +12,10 @@ import trio
 from loadsim.conductor.state import RunState
 
 _REFRESH: Final = 0.25
-_DRAWN_EVERY: Final = 2  # refreshes
+_DRAWN_EVERY: Final = 0.5
+_DRAWN_AT_LEAST_EVERY: Final = 2.0
+_MOST_DRAWING: Final = 0.01
+"""The share of the conductor's time that drawing may take: where it takes long, it is done less often."""
 _SILENT_AFTER: Final = 5.0
 _ALL_REFUSED_FOR: Final = 2.0
 _NOTHING_OPENED_FOR: Final = 10.0
@@ -32,16 +37,14 @@ class Watch:
         deadline = state.plan.duration + state.options.graceful_stop + state.last_words
         with ExitStack() as stack:
             screen = stack.enter_context(state.options.make_screen(progress))
-            beat = 0
-            due = trio.current_time()
+            due = drawn_next = trio.current_time()
             while not state.all_gone.is_set():
                 due = max(due + _REFRESH, trio.current_time())
                 with trio.move_on_at(due):
                     await state.all_gone.wait()
                 await self._look()
-                beat += 1
-                if beat % _DRAWN_EVERY == 0:
-                    screen.refresh()
+                if due >= drawn_next:
+                    drawn_next = due + _pause_after(screen.refresh)
                 if progress.elapsed > deadline and self._all_silent():
                     break
             await self._give_up_if_unreachable(over=True)
@@ -116,3 +119,11 @@ class Watch:
             f"{now - self._first_attempt:.0f} s, none opened: {outcomes}{detail}"
         )
         await state.end_now()
+
+
+def _pause_after(draw: Callable[[], None]) -> float:
+    """Draw, and return the seconds until it is to be done again."""
+    begun = time.perf_counter()
+    draw()
+    took = time.perf_counter() - begun
+    return min(max(took / _MOST_DRAWING, _DRAWN_EVERY), _DRAWN_AT_LEAST_EVERY)

@@ -101,14 +101,16 @@ class CallNumbers(_Counts):
     def add(self, delta: CallDelta) -> None:
         """Add one interval."""
         for name, count in zip(COUNTS, delta.counts, strict=True):
-            setattr(self, name, getattr(self, name) + count)
+            if count:
+                setattr(self, name, getattr(self, name) + count)
         self.response.add_sparse(delta.response)
         self.service.add_sparse(delta.service)
 
     def merge(self, other: CallNumbers) -> None:
         """Add other numbers."""
         for name in COUNTS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+            if count := getattr(other, name):
+                setattr(self, name, getattr(self, name) + count)
         self.response.merge(other.response)
         self.service.merge(other.service)
 

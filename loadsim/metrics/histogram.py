@@ -115,19 +115,22 @@ class Histogram:
         indices = np.frombuffer(sparse.indices, dtype="<i4")
         if not indices.size:
             return
-        counts = np.zeros(int(indices[-1]) + 1, dtype=np.int64)
-        counts[indices] = np.frombuffer(sparse.counts, dtype="<i8")
-        self._add_counts(counts)
+        counts = np.frombuffer(sparse.counts, dtype="<i8")
+        self._grow(int(indices[-1]) + 1)
+        self.counts[indices] += counts  # no index comes twice
         self.n += int(counts.sum())
         self.total += sparse.total
         self.max = max(self.max, sparse.max)
 
     def _add_counts(self, counts: NDArray[np.int64]) -> None:
-        if counts.size > self.counts.size:
-            grown = np.zeros(counts.size, dtype=np.int64)
+        self._grow(counts.size)
+        self.counts[: counts.size] += counts
+
+    def _grow(self, size: int) -> None:
+        if size > self.counts.size:
+            grown = np.zeros(size, dtype=np.int64)
             grown[: self.counts.size] = self.counts
             self.counts = grown
-        self.counts[: counts.size] += counts
 
     def __add__(self, other: Histogram) -> Histogram:
         result = Histogram()

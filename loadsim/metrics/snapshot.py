@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -65,9 +65,9 @@ class Totals:
     """Snapshots merged. Addition only, so that any number of workers counts as one."""
 
     def __init__(self) -> None:
-        self.calls: dict[CallKey, CallNumbers] = {}
+        self.calls: defaultdict[CallKey, CallNumbers] = defaultdict(CallNumbers)
         self.counters: Counter[str] = Counter()
-        self.times: dict[str, Histogram] = {}
+        self.times: defaultdict[str, Histogram] = defaultdict(Histogram)
         self.gauges: dict[int, dict[str, int]] = {}
         self.health: dict[int, Health] = {}
         self.open_transactions: set[str] = set()
@@ -77,10 +77,10 @@ class Totals:
     def add(self, snapshot: Snapshot) -> None:
         """Merge one interval of one worker."""
         for delta in snapshot.calls:
-            self.calls.setdefault(CallKey(delta.stage, delta.action, delta.tag_class), CallNumbers()).add(delta)
+            self.calls[CallKey(delta.stage, delta.action, delta.tag_class)].add(delta)
         self.counters.update(snapshot.counters)
         for name, sparse in snapshot.times.items():
-            self.times.setdefault(name, Histogram()).add_sparse(sparse)
+            self.times[name].add_sparse(sparse)
         self.open_transactions.update(snapshot.open_transactions)
         for fault, times in snapshot.recoveries.items():
             self.recoveries.setdefault(fault, Counter()).update(times)
@@ -100,11 +100,11 @@ class Totals:
 
     def group(self, by: Callable[[CallKey], str | None]) -> dict[str, CallNumbers]:
         """Merge calls into named groups, in sorted order; *by* gives None for what is left out."""
-        groups: dict[str, CallNumbers] = {}
+        groups: defaultdict[str, CallNumbers] = defaultdict(CallNumbers)
         for key, numbers in sorted(self.calls.items()):
             name = by(key)
             if name is not None:
-                groups.setdefault(name, CallNumbers()).merge(numbers)
+                groups[name].merge(numbers)
         return dict(sorted(groups.items()))
 
     def select(

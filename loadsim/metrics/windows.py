@@ -11,7 +11,7 @@ calls of the stretch end: in its last window those of a longer time would be cou
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -157,7 +157,7 @@ class _Slide:
         self._has_times = not (self._part or self._is_online)
         self._goes_on = check.value_kind == "count" and check.op in ("<", "<=", "==")
         """Whether windows slide on after the stretch."""
-        self._ahead: dict[int, _Step] = {}
+        self._ahead: defaultdict[int, _Step] = defaultdict(_Step)
         self._window: deque[_Step] = deque()
         self._buckets = np.zeros(0, dtype=np.int64)
         self._done = 0
@@ -180,7 +180,7 @@ class _Slide:
             number = min(number, self._steps)  # what is later comes behind the last
         for delta in snapshot.calls:
             if delta.stage in self._stretch.stages and selects(self._check, delta):
-                self._add(self._ahead.setdefault(number, _Step()), delta)
+                self._add(self._ahead[number], delta)
 
     def _add(self, step: _Step, delta: CallDelta) -> None:
         if self._has_times:
@@ -201,7 +201,7 @@ class _Slide:
             part = min(until, begin + self._step) - max(since, begin)
             if part <= 0:
                 break
-            self._ahead.setdefault(number, _Step()).online += seconds * part / length
+            self._ahead[number].online += seconds * part / length
 
     def advance(self, until: float) -> None:
         steps = self._steps_until(until)

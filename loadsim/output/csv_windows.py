@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -76,31 +76,31 @@ class Window:
 
     def __init__(self, index: int) -> None:
         self._index = index
-        self._calls: dict[tuple[int, str], CallNumbers] = {}
-        self._commands: dict[str, _CommandWindow] = {}
+        self._calls: defaultdict[tuple[int, str], CallNumbers] = defaultdict(CallNumbers)
+        self._commands: defaultdict[str, _CommandWindow] = defaultdict(_CommandWindow)
         self._sessions: Counter[str] = Counter()
         self._remote_start = Histogram()
-        self._workers: dict[int, _WorkerWindow] = {}
+        self._workers: defaultdict[int, _WorkerWindow] = defaultdict(_WorkerWindow)
         self.gauges: dict[int, dict[str, int]] = {}
         """How the charge points stood at its end, by worker that has reported."""
 
     def take(self, snapshot: Snapshot) -> None:
         """Take in an interval."""
         for delta in snapshot.calls:
-            self._calls.setdefault((delta.stage, delta.action), CallNumbers()).add(delta)
+            self._calls[delta.stage, delta.action].add(delta)
         for name, count in snapshot.counters.items():
             if name.startswith(_COMMAND):
                 action, _, what = name.removeprefix(_COMMAND).rpartition(".")
-                self._command(action).counts[what] += count
+                self._commands[action].counts[what] += count
         for name, times in snapshot.times.items():
             if name.startswith(_COMMAND):
-                self._command(name.removeprefix(_COMMAND)).answer.add_sparse(times)
+                self._commands[name.removeprefix(_COMMAND)].answer.add_sparse(times)
         for name in _SESSION_COUNTERS:
             self._sessions[name] += snapshot.counters.get(name, 0)
         if _REMOTE_START in snapshot.times:
             self._remote_start.add_sparse(snapshot.times[_REMOTE_START])
         self.gauges[snapshot.shard] = {CHARGING: snapshot.gauges.get(CHARGING, 0)}
-        self._workers.setdefault(snapshot.shard, _WorkerWindow()).take(snapshot)
+        self._workers[snapshot.shard].take(snapshot)
 
     def call_rows(self, stages: Sequence[str]) -> Iterator[Row]:
         """Yield a row of windows.csv for each stage, whose names are *stages*, and action."""
@@ -129,9 +129,6 @@ class Window:
     @property
     def _time(self) -> tuple[str, str]:
         return time_cell(self._index * WINDOW), time_cell((self._index + 1) * WINDOW)
-
-    def _command(self, action: str) -> _CommandWindow:
-        return self._commands.setdefault(action, _CommandWindow())
 
 
 class _CommandWindow:

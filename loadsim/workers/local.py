@@ -11,6 +11,8 @@ import trio
 
 from loadsim.workers.protocol import Order, Word, WordReader, pack
 
+MODULE: Final = "loadsim.workers.shard_worker"
+"""What a worker process runs."""
 _READ: Final = 1 << 16
 _PATIENCE: Final = 2.0
 
@@ -31,7 +33,7 @@ class LocalWorker:
             OSError: it cannot be started.
         """
         process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "loadsim.workers.shard_worker"],
+            [sys.executable, "-m", MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -1,24 +1,13 @@
-"""A client's side of WebSocket frames, without a socket (RFC 6455, sections 5 and 7; no extensions)."""
+"""A server's frames as they come in, without a socket (RFC 6455, sections 5 to 7; no extensions)."""
 
 from __future__ import annotations
 
-import itertools
-import os
 from codecs import utf_8_decode
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-CONTINUATION: Final = 0x0
-TEXT: Final = 0x1
-BINARY: Final = 0x2
-CLOSE: Final = 0x8
-PING: Final = 0x9
-PONG: Final = 0xA
-FINAL: Final = 0x80
+from loadsim.link.frames import BINARY, CLOSE, CONTINUATION, FINAL, MEDIUM, NO_CODE, PING, PONG, SHORT, TEXT
 
-NO_CODE: Final = 1005
-"""The code of a close frame that has none (section 7.1.5)."""
 VIOLATION: Final = 1002
 NO_UTF_8: Final = 1007
 TOO_LARGE: Final = 1009
@@ -26,10 +15,7 @@ TOO_LARGE: Final = 1009
 _NONE: Final = -1
 _RESERVED: Final = 0x70
 _MASKED: Final = 0x80
-_SHORT: Final = 125
-_MEDIUM: Final = 0xFFFF
 _FINAL_TEXT: Final = FINAL | TEXT
-_MOST_REASON: Final = _SHORT - 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +78,7 @@ class Incoming:
         if reading is None:
             size = len(data) - 2
             # One whole short text, as nearly every answer of a CSMS is: a tenth of what `_Reading` takes for it.
-            if 0 <= size <= _SHORT and data[0] == _FINAL_TEXT and data[1] == size:
+            if 0 <= size <= SHORT and data[0] == _FINAL_TEXT and data[1] == size:
                 try:
                     return [data[2:].decode()]
                 except UnicodeDecodeError:
@@ -182,11 +168,11 @@ class _Reading:
         if wrong is not None:
             raise ProtocolError(VIOLATION, wrong)
         begin = at + 2
-        if size > _SHORT:
+        if size > SHORT:
             begin += 2 if size == 126 else 8
             if len(data) < begin:
                 return None
-            least = 126 if size == 126 else _MEDIUM + 1
+            least = 126 if size == 126 else MEDIUM + 1
             size = int.from_bytes(data[at + 2 : begin])
             if size < least or size >> 63:
                 raise ProtocolError(VIOLATION, f"a length of {size} takes another form")
@@ -238,7 +224,7 @@ def _violation(first: int, second: int, *, within: bool) -> str | None:
     if second & _MASKED:
         return "a masked frame from a server"  # section 5.1
     if opcode in (CLOSE, PING, PONG):
-        if first < FINAL or second > _SHORT:
+        if first < FINAL or second > SHORT:
             return "a control frame in fragments, or too long"  # section 5.5
     elif opcode > BINARY:
         return f"a reserved opcode: {opcode}"
@@ -259,61 +245,3 @@ def _close(payload: bytes) -> Close:
         return Close(code, payload[2:].decode())
     except UnicodeDecodeError:
         raise ProtocolError(NO_UTF_8, "the reason of a close is no UTF-8") from None
-
-
-def text_frame(text: str) -> bytes:
-    """Return *text* as one masked frame."""
-    payload = text.encode()
-    mask = next_mask()
-    return b"%b%b%b" % (frame_head(_FINAL_TEXT, len(payload)), mask, masked(payload, mask))
-
-
-def control_frame(opcode: int, payload: bytes = b"") -> bytes:
-    """Return a close, ping or pong, masked.
-
-    Raises:
-        ValueError: the payload has more than 125 bytes (section 5.5).
-    """
-    if len(payload) > _SHORT:
-        raise ValueError(f"a control frame carries 125 bytes, not {len(payload)}")
-    mask = next_mask()
-    return frame_head(FINAL | opcode, len(payload)) + mask + masked(payload, mask)
-
-
-def close_frame(code: int, reason: str = "") -> bytes:
-    """Return a close frame; *code* 1005 sends none, and of *reason* goes out what there is room for."""
-    if code == NO_CODE:
-        return control_frame(CLOSE)
-    said = reason.encode()[:_MOST_REASON].decode(errors="ignore").encode()
-    return control_frame(CLOSE, code.to_bytes(2) + said)
-
-
-def frame_head(first: int, size: int) -> bytes:
-    """Return the head of a client's frame up to its mask: *first* byte, and *size* of the payload (section 5.2)."""
-    if size <= _SHORT:
-        return bytes((first, _MASKED | size))
-    if size <= _MEDIUM:
-        return bytes((first, _MASKED | 126)) + size.to_bytes(2)
-    return bytes((first, _MASKED | 127)) + size.to_bytes(8)
-
-
-def masked(data: bytes, mask: bytes) -> bytes:
-    """Return *data* with each byte XORed by the mask's (section 5.3), all at once: as one large number each."""
-    size = len(data)
-    repeated = mask * (size // 4 + 1)
-    number = int.from_bytes(data, "little") ^ int.from_bytes(repeated[:size], "little")
-    return number.to_bytes(size, "little")
-
-
-def next_mask() -> bytes:
-    """Return a mask that nobody can foresee (section 5.3)."""
-    return next(_MASKS)
-
-
-def _drawn() -> Iterator[bytes]:
-    entropy = os.urandom(4096)
-    return iter([entropy[at : at + 4] for at in range(0, 4096, 4)])
-
-
-# One system call for a thousand masks. Iterators in C: threads may share them.
-_MASKS: Final = itertools.chain.from_iterable(iter(_drawn, None))

@@ -6,29 +6,47 @@ import math
 
 import trio
 
+from loadsim.charge_point.timers import Timer
 
-class Alarm:
-    """Sleeps until a time of trio's clock; `ring` ends the sleep at once."""
 
-    __slots__ = ("_rung", "_scope")
+class Alarm(Timer):
+    """Lets one task sleep until a time of trio's clock; `ring` ends the sleep at once."""
+
+    __slots__ = ("_rung", "_sleeper")
 
     def __init__(self) -> None:
-        self._scope: trio.CancelScope | None = None
+        super().__init__()
+        self._sleeper: trio.lowlevel.Task | None = None
         self._rung = False
 
     async def sleep_until(self, at: float = math.inf) -> bool:
-        """Sleep until *at*, or until the alarm rings; tell whether it rang."""
+        """Sleep until *at*, or until the alarm rings; tell whether it rang.
+
+        Raises:
+            RuntimeError: another task sleeps already.
+        """
+        if self._sleeper is not None:
+            raise RuntimeError("an alarm wakes one task")
         self._rung = False
-        with trio.CancelScope(deadline=at) as scope:
-            self._scope = scope
-            try:
-                await trio.sleep_forever()
-            finally:
-                self._scope = None
+        self._sleeper = trio.lowlevel.current_task()
+        self.set(at)
+        await trio.lowlevel.wait_task_rescheduled(self._give_up)
         return self._rung
 
     def ring(self) -> None:
         """End the sleep now; without effect when nobody sleeps."""
-        if self._scope is not None:
+        if self._sleeper is not None:
             self._rung = True
-            self._scope.cancel()
+            self.unset()
+            self.fall_due()
+
+    def fall_due(self) -> None:
+        """Wake who sleeps: it is the time."""
+        if self._sleeper is not None:
+            trio.lowlevel.reschedule(self._sleeper)
+            self._sleeper = None
+
+    def _give_up(self, _: object) -> trio.lowlevel.Abort:
+        self._sleeper = None
+        self.unset()
+        return trio.lowlevel.Abort.SUCCEEDED

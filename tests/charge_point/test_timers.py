@@ -1,0 +1,178 @@
+"""Timers fall due at their moment, whichever of them were set, set again or unset before; alarms wake or ring."""
+
+from __future__ import annotations
+
+import math
+import weakref
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from trio.testing import MockClock
+
+from loadsim.charge_point.alarm import Alarm
+from loadsim.charge_point.timers import Timer
+from tests.support import in_virtual_time
+
+
+class Noting(Timer):
+    """A timer that notes when it falls due."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fell_due: list[float] = []
+
+    def fall_due(self) -> None:
+        self.fell_due.append(trio.current_time())
+
+
+moments = st.integers(0, 20).map(float)
+orders = st.lists(
+    st.tuples(moments, st.integers(0, 3), st.one_of(st.none(), moments, st.just(math.inf))), max_size=30
+)
+
+
+def expected(orders: list[tuple[float, int, float | None]], timer: int) -> list[float]:
+    """Say when a timer falls due of which each order (at, timer, after; None: unset) is obeyed in turn."""
+    due, fell_due = math.inf, []
+    for at, number, after in sorted(orders, key=lambda order: order[0]):
+        if number != timer:
+            continue
+        if due <= at:
+            fell_due.append(due)
+            due = math.inf
+        due = math.inf if after is None else at + after
+    return [*fell_due, due] if due < math.inf else fell_due
+
+
+@given(orders)
+def test_a_timer_falls_due_at_the_time_that_it_was_set_to_last(orders: list[tuple[float, int, float | None]]) -> None:
+    async def run() -> None:
+        # Half a second off, so that it is known what comes first; an order of a timer finds it fallen due or not.
+        timers = [Noting() for _ in range(4)]
+        begin = trio.current_time()
+        for at, number, after in sorted(orders, key=lambda order: order[0]):
+            await trio.sleep_until(begin + at)
+            await trio.testing.wait_all_tasks_blocked()
+            if after is None:
+                timers[number].unset()
+            else:
+                timers[number].set(begin + at + after)
+        await trio.sleep_until(begin + 100)
+        for number, timer in enumerate(timers):
+            assert [at - begin for at in timer.fell_due] == expected(orders, number)
+
+    in_virtual_time(run)
+
+
+async def test_those_of_one_moment_fall_due_in_the_order_in_which_they_were_set(autojump_clock: MockClock) -> None:
+    order: list[int] = []
+
+    class Named(Timer):
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+        def fall_due(self) -> None:
+            order.append(self.number)
+
+    timers = [Named(number) for number in range(500)]
+    for timer in timers:
+        timer.set(7.0)
+
+    await trio.sleep(8)
+
+    assert order == list(range(500))
+
+
+async def test_thousands_of_one_moment_let_others_go_on_between_them(autojump_clock: MockClock) -> None:
+    timers = [Noting() for _ in range(1000)]
+    for timer in timers:
+        timer.set(1.0)
+    seen: list[int] = []
+
+    async def look() -> None:
+        await trio.sleep_until(1.0)
+        while len(seen) < 2 or seen[-1] < 1000:
+            seen.append(sum(len(timer.fell_due) for timer in timers))
+            await trio.lowlevel.checkpoint()
+
+    await look()
+
+    assert len(set(seen)) > 5
+
+
+async def test_what_is_set_and_unset_for_a_far_moment_takes_no_place_for_ever(autojump_clock: MockClock) -> None:
+    kept = [Noting() for _ in range(10)]
+    for timer in kept:
+        timer.set(3600.0)
+    for number in range(20_000):
+        timer = Noting()
+        timer.set(3600.0 + number)
+        timer.unset()
+    forgotten = Noting()
+    forgotten.set(1e6)
+    forgotten.unset()
+    gone = weakref.WeakSet[Noting]()
+    for _ in range(20_000):
+        timer = Noting()
+        gone.add(timer)
+        timer.set(1e5)
+        timer.unset()
+    assert len(gone) < 5_000
+    forgotten.set(2e6)
+
+    await trio.sleep_until(1e7)
+
+    assert all(timer.fell_due == [3600.0] for timer in kept)
+    assert forgotten.fell_due == [2e6]
+
+
+async def test_an_alarm_sleeps_until_its_time_and_tells_that_it_did_not_ring(autojump_clock: MockClock) -> None:
+    assert not await Alarm().sleep_until(12.5)
+    assert trio.current_time() == 12.5
+
+
+async def test_an_alarm_that_rings_ends_the_sleep_at_once(autojump_clock: MockClock) -> None:
+    alarm = Alarm()
+
+    async def ring() -> None:
+        await trio.sleep(3)
+        alarm.ring()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ring)
+        assert await alarm.sleep_until(10)
+    assert trio.current_time() == 3
+    assert not await alarm.sleep_until(5)
+    assert trio.current_time() == 5
+
+
+async def test_to_ring_for_nobody_is_forgotten(autojump_clock: MockClock) -> None:
+    alarm = Alarm()
+    alarm.ring()
+
+    assert not await alarm.sleep_until(4)
+    assert trio.current_time() == 4
+
+
+async def test_a_sleep_that_is_cancelled_leaves_an_alarm_as_it_was(autojump_clock: MockClock) -> None:
+    alarm = Alarm()
+
+    with trio.move_on_after(2):
+        await alarm.sleep_until(5)
+    assert trio.current_time() == 2
+
+    assert not await alarm.sleep_until(20)
+    assert trio.current_time() == 20
+
+
+async def test_an_alarm_wakes_one_task_and_says_so_to_a_second(autojump_clock: MockClock) -> None:
+    alarm = Alarm()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(alarm.sleep_until, 5.0)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(RuntimeError, match="one task"):
+            await alarm.sleep_until(3)

@@ -14,6 +14,7 @@ from unittest import mock
 import trio
 from rich.console import Console
 
+from benchmarks import table
 from benchmarks.running import SCENARIOS
 from loadsim.conductor import Finished, RunOptions, conduct
 from loadsim.dialects import DIALECTS
@@ -33,8 +34,7 @@ def measure() -> Iterator[str]:
     summary = finished.summary
     sent = {name: action["sent"] for name, action in summary["actions"].items()}
     assert not summary["troubles"], summary["troubles"]
-    label = f"{summary['charge_points']['planned']:,} charge points, {WORKERS} workers, {sum(sent.values()):,} calls"
-    yield f"| conductor: merge, live console, run folder: {label} | {screen.share:.1%} of a core | 5 % (2 %) |"
+    yield table.figure("conductor", f"{screen.share:.1%} of a core ({sum(sent.values()):,} calls)")
 
 
 class TimedScreen:

@@ -16,11 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[__name__.count(".")]  # the folder the package is imported from
-NODE_MODULES = HERE / "node_modules"
 OLDEST_NODE = 18
 INSTALL_TIMEOUT = 60.0  # seconds
 
@@ -82,23 +81,35 @@ def start(name: str, *arguments: str, timeout: float = 30.0) -> Iterator[Peer]:
             reader.join()
 
 
+class NodeMissing(Exception):
+    """Node, or the packages that are needed of it, cannot be had here; the message says why."""
+
+
 def node_or_skip() -> str:
     """Give the path of Node, with the packages of `package.json` installed; or skip the test, saying why."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        _skip("node and npm are not installed")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
-    if not version.startswith("v") or int(version[1:].partition(".")[0]) < OLDEST_NODE:
-        _skip(f"node {OLDEST_NODE} or newer is needed, not {version or 'one that does not run'}")
-    if not _is_installed():
-        _install(npm)
-    return node
-
-
-def _skip(reason: str) -> NoReturn:
     import pytest  # noqa: PLC0415 -- the peers themselves import this package too, and need no pytest
 
-    pytest.skip(reason)
+    try:
+        return node_with_packages(HERE)
+    except NodeMissing as missing:
+        pytest.skip(str(missing))
+
+
+def node_with_packages(folder: Path) -> str:
+    """Give the path of Node, with the packages of *folder*'s `package.json` installed there.
+
+    Raises:
+        NodeMissing: there is no Node that is new enough, or the packages cannot be installed.
+    """
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        raise NodeMissing("node and npm are not installed")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    if not version.startswith("v") or int(version[1:].partition(".")[0]) < OLDEST_NODE:
+        raise NodeMissing(f"node {OLDEST_NODE} or newer is needed, not {version or 'one that does not run'}")
+    if not _is_installed(folder):
+        _install(npm, folder)
+    return node
 
 
 def _command(name: str) -> list[str]:
@@ -109,36 +120,37 @@ def _command(name: str) -> list[str]:
     return [sys.executable, "-m", f"{__name__}.{name}"]
 
 
-def _is_installed() -> bool:
-    wanted: dict[str, str] = json.loads((HERE / "package.json").read_text())["dependencies"]
-    manifests = {name: NODE_MODULES / name / "package.json" for name in wanted}
+def _is_installed(folder: Path) -> bool:
+    wanted: dict[str, str] = json.loads((folder / "package.json").read_text())["dependencies"]
+    manifests = {name: folder / "node_modules" / name / "package.json" for name in wanted}
     return all(
         path.is_file() and json.loads(path.read_text())["version"] == wanted[name] for name, path in manifests.items()
     )
 
 
-def _install(npm: str) -> None:
+def _install(npm: str, folder: Path) -> None:
     """Install aside and rename: several test processes may do so at once, and one may be killed at it."""
-    aside = Path(tempfile.mkdtemp(prefix=".install-", dir=HERE))
+    aside = Path(tempfile.mkdtemp(prefix=".install-", dir=folder))
+    modules = folder / "node_modules"
     try:
-        shutil.copy(HERE / "package.json", aside)
+        shutil.copy(folder / "package.json", aside)
         command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
         try:
             done = subprocess.run(
                 command, cwd=aside, capture_output=True, text=True, timeout=INSTALL_TIMEOUT, check=False
             )
         except subprocess.TimeoutExpired:
-            _skip(f"npm install took more than {INSTALL_TIMEOUT:g} s")
+            raise NodeMissing(f"npm install took more than {INSTALL_TIMEOUT:g} s") from None
         if done.returncode:
-            _skip(f"npm install failed: {done.stderr.strip()[-300:]}")
-        if NODE_MODULES.exists() and not _is_installed():
-            NODE_MODULES.rename(aside / "outdated")
+            raise NodeMissing(f"npm install failed: {done.stderr.strip()[-300:]}")
+        if modules.exists() and not _is_installed(folder):
+            modules.rename(aside / "outdated")
         with suppress(OSError):  # another process was first
-            (aside / "node_modules").rename(NODE_MODULES)
+            (aside / "node_modules").rename(modules)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    if not _is_installed():
-        _skip("npm install left no usable packages")
+    if not _is_installed(folder):
+        raise NodeMissing("npm install left no usable packages")
 
 
 def _read(process: subprocess.Popen[bytes], lines: "queue.Queue[bytes | None]") -> None:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import trio
 
 from loadsim.charge_point.context import Context
 from loadsim.link.link import CallFailed, Link
 from loadsim.metrics.calls import CallSeries
-from loadsim.ocpp.action import Action, InvalidPayload, Verdict, encode_payload
+from loadsim.ocpp.action import Action, Verdict, encode_payload
 
 
 async def send_call(
@@ -30,16 +31,12 @@ async def send_call(
     Raises:
         CallFailed: no valid answer; counted under its cause.
     """
+    sent = trio.current_time()
     zero = context.clock.trio_time(0.0)
-    sent = context.clock.elapsed
     series.sent += 1
     context.open_calls += 1
     try:
-        payload, at, text = await link.call(action.name, encode_payload(request), timeout=timeout)
-        try:
-            response = action.decode_response(payload)
-        except InvalidPayload as error:
-            raise CallFailed("malformed", str(error), at=at, frame=text) from error
+        response, at = await link.call(action, encode_payload(request), now=sent, timeout=timeout)
     except CallFailed as failed:
         ended = failed.at - zero
         setattr(series, failed.cause, getattr(series, failed.cause) + 1)
@@ -49,9 +46,8 @@ async def send_call(
         raise
     finally:
         context.open_calls -= 1
-    ended = at - zero
-    series.response.append(ended - due)
-    series.service.append(ended - sent)
+    series.response.append(at - zero - due)
+    series.service.append(at - sent)
     count_verdict(series, action.verdict(response))
     if expected is not None and not expected(response):
         series.unexpected += 1

@@ -178,9 +178,9 @@ class Connecting(Caller, ABC):
                 built = malformed(kind, message_id, uniform)
                 self._rpc.provoke(built.message_id, nameless=built.nameless)
                 begins()
-                counters = self.context.recorder.counters
-                counters["messages.sent"] += 1
-                counters["bytes.sent"] += len(built.message)  # all of them are ASCII
+                traffic = self.context.recorder.traffic
+                traffic.messages_sent += 1
+                traffic.bytes_sent += len(built.message)  # all of them are ASCII
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._give_up_sending, nursery.cancel_scope)
                     with suppress(ConnectionLost):  # the reader says so too
@@ -322,7 +322,7 @@ class Connecting(Caller, ABC):
         recorder.handshake.append(transport.handshake_seconds)
         self.connections += 1
         self._rpc.connected()
-        link = Link(transport, self._rpc, recorder.counters, framing=self.settings.framing)
+        link = Link(transport, self._rpc, recorder.traffic, framing=self.settings.framing)
         self.link = link
         self._listen(nursery, link)
         self._linked(nursery.start_soon)

@@ -6,17 +6,22 @@ CallFailed  a call that was sent ended without a valid answer; *cause* is one of
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+import math
+from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any, Final
 
-import msgspec
 import trio
 
+from loadsim.link.deadlines import deadlines_of_this_run
 from loadsim.link.transport import ConnectionLost, Transport
+from loadsim.metrics.traffic import Traffic
 from loadsim.ocpp import frame, legacy
+from loadsim.ocpp.action import Action, InvalidPayload
 from loadsim.ocpp.frame import Call, CallError
-from loadsim.ocpp.rpc import Answered, Asked, AskedBadly, Rpc, Spoilt, Stray
+from loadsim.ocpp.rpc import Answered, Asked, AskedBadly, Responded, Rpc, Spoilt, Stray
+
+_ANSWERS: Final = (Responded, Answered, Spoilt)
 
 
 class CallFailed(Exception):
@@ -36,47 +41,67 @@ class CallFailed(Exception):
         self.provoked = False
 
 
+class _Ended(Exception):
+    """The open call's time is over, or it was made to fail, before its text was sent."""
+
+
 class _OpenCall:
-    """The place of the one open call's answer."""
+    """The place of the one open call's answer, and who waits for it."""
 
-    __slots__ = ("answer", "answered_at", "failure", "scope", "sent", "task", "text")
+    __slots__ = ("action", "answer", "answered_at", "deadline", "failure", "sending", "task", "text")
 
-    def __init__(self, scope: trio.CancelScope) -> None:
-        self.scope = scope
-        self.task: trio.lowlevel.Task | None = None
-        self.answer: Answered | Spoilt | None = None
+    def __init__(self, action: Action, deadline: float) -> None:
+        self.action = action
+        self.deadline = deadline
+        self.answer: Responded | Answered | Spoilt | None = None
         self.answered_at = 0.0
-        self.sent = False
-        self.failure: str | None = None
         self.text = ""
+        self.failure: str | None = None
+        self.sending: trio.CancelScope | None = None  # seldom a send has to wait
+        self.task: trio.lowlevel.Task | None = None
 
     async def wait(self) -> None:
         """Sleep until `wake`. By hand, because a trio.Event a call costs more than all that it is used for here."""
         self.task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._cancelled)
+        await trio.lowlevel.wait_task_rescheduled(_not_from_outside)
 
     def wake(self) -> None:
-        """End the sleep, if there is one yet."""
+        """End the sleep, if there is one."""
         if self.task is not None:
             trio.lowlevel.reschedule(self.task)
             self.task = None
 
-    def _cancelled(self, _: object) -> trio.lowlevel.Abort:
-        self.task = None
-        return trio.lowlevel.Abort.SUCCEEDED
+
+def _not_from_outside(_: object) -> trio.lowlevel.Abort:
+    """Refuse to be cancelled: each call ends with an answer, at its deadline, or with its connection."""
+    return trio.lowlevel.Abort.FAILED
 
 
 class Link:
     """One open connection of a charge point."""
 
-    __slots__ = ("_counters", "_encode_call", "_open", "_rpc", "_transport", "last_traffic", "lost", "provoked")
+    __slots__ = (
+        "_deadlines",
+        "_encode_call",
+        "_open",
+        "_rpc",
+        "_traffic",
+        "_transport",
+        "entered_at",
+        "last_traffic",
+        "lost",
+        "provoked",
+    )
 
-    def __init__(self, transport: Transport, rpc: Rpc, counters: Counter[str], *, framing: str = "array") -> None:
+    def __init__(self, transport: Transport, rpc: Rpc, traffic: Traffic, *, framing: str = "array") -> None:
         self._transport = transport
         self._rpc = rpc
-        self._counters = counters
+        self._traffic = traffic
         self._encode_call = legacy.encode_call if framing == "object" else frame.encode_call
         self._open: _OpenCall | None = None
+        self._deadlines = deadlines_of_this_run()
+        self.entered_at = math.inf
+        """See Watched."""
         self.last_traffic = trio.current_time()
         self.lost: ConnectionLost | None = None
         self.provoked = False
@@ -87,51 +112,96 @@ class Link:
         """The connection below."""
         return self._transport
 
-    async def call(self, action: str, payload: bytes, *, timeout: float) -> tuple[msgspec.Raw, float, str]:
+    async def call(self, action: Action, payload: bytes, *, now: float, timeout: float) -> tuple[Any, float]:
         """Send a CALL and wait for its answer; not to be cancelled from outside, so that each call has an outcome.
 
+        Args:
+            action: the row of the request.
+            payload: the request, encoded.
+            now: trio's time, as whoever calls has just read it: from then on it has *timeout* seconds.
+            timeout: after so many seconds without an answer it has failed, also when it could not be sent.
+
         Returns:
-            The answer's payload, the time at which its text was read, and that text.
+            The answer's Struct, and the time at which its text was read.
 
         Raises:
             CallFailed: time-out, CALLERROR, an answer that is none, a broken connection, or given up.
         """
         message_id = self._rpc.open_call()
-        with trio.CancelScope(deadline=trio.current_time() + timeout, shield=True) as scope:
-            waiting = self._open = _OpenCall(scope)
-            begun = False
-            try:
-                if self._transport.held:
-                    await self._transport.released()
-                begun = True
-                await self.send(self._encode_call(message_id, action, payload))
-                waiting.sent = True
-                if waiting.answer is None:
-                    await waiting.wait()
-            except ConnectionLost as error:
-                self.lost = self.lost or error.bare()
-                waiting.failure = waiting.failure or f"connection_lost {error}"
-            finally:
-                self._open = None
-                if waiting.answer is None:
-                    self._rpc.give_up()  # before anything waits: the reader must not take an answer to it any more
-        if begun and not waiting.sent:  # part of the text may be out: nothing can follow it
+        waiting = self._open = _OpenCall(action, now + timeout)
+        begun = sent = False
+        try:
+            if self._transport.held:
+                await self._no_longer_than(waiting, self._transport.released())
+                now = trio.current_time()
+            begun = True
+            text = self._encode_call(message_id, action.name, payload)
+            self.last_traffic = now
+            rest = self._transport.begin_send(text)
+            if rest is not None:
+                await self._no_longer_than(waiting, rest)
+            self._count_sent(text)
+            sent = True
+            if waiting.answer is None and waiting.failure is None:
+                if waiting.deadline < self.entered_at:
+                    self._deadlines.enter(self, waiting.deadline)
+                await waiting.wait()
+        except ConnectionLost as error:
+            self.lost = self.lost or error.bare()
+            waiting.failure = waiting.failure or f"connection_lost {error}"
+        except _Ended:
+            pass
+        finally:
+            self._open = None
+            if waiting.answer is None:
+                self._rpc.give_up()  # before anything waits: the reader must not take an answer to it any more
+        if begun and not sent:  # part of the text may be out: nothing can follow it
             self.lost = self.lost or ConnectionLost(reason="a message could not be sent to its end")
             await self._transport.abort()
         return self._outcome(waiting, timeout, message_id)
 
-    def _outcome(self, waiting: _OpenCall, timeout: float, message_id: str) -> tuple[msgspec.Raw, float, str]:
+    @staticmethod
+    async def _no_longer_than(waiting: _OpenCall, work: Awaitable[None]) -> None:
+        """Wait for *work* while the call may, whoever cancels.
+
+        Raises:
+            _Ended: the call has ended first.
+        """
+        with trio.CancelScope(deadline=waiting.deadline, shield=True) as waiting.sending:
+            await work
+        ended = waiting.sending.cancelled_caught
+        waiting.sending = None
+        if ended:
+            raise _Ended
+
+    def _outcome(self, waiting: _OpenCall, timeout: float, message_id: str) -> tuple[Any, float]:
         answer = waiting.answer
+        at, text = waiting.answered_at, waiting.text
+        if isinstance(answer, Responded):
+            return answer.response, at
         if answer is None:
             cause, _, detail = (waiting.failure or f"timeout no answer within {timeout:g} s").partition(" ")
             raise CallFailed(cause, detail, at=trio.current_time(), message_id=message_id)
-        at, text = waiting.answered_at, waiting.text
         if isinstance(answer, Spoilt):
             raise CallFailed("malformed", answer.reason, at=at, frame=text)
         if isinstance(answer.answer, CallError):
             error = answer.answer
             raise CallFailed("callerror", f"{error.code} {error.description}".rstrip(), at=at, frame=text)
-        return answer.answer.payload, at, text
+        try:
+            return waiting.action.decode_response(answer.answer.payload), at
+        except InvalidPayload as error:
+            raise CallFailed("malformed", str(error), at=at, frame=text) from error
+
+    @property
+    def deadline(self) -> float:
+        """When the open call, if it waits for its answer, has waited long enough; see Watched."""
+        waiting = self._open
+        return math.inf if waiting is None or waiting.task is None else waiting.deadline
+
+    def expire(self) -> None:
+        """Let the open call time out; see Watched."""
+        if self._open is not None:
+            self._open.wake()
 
     async def send(self, text: str) -> None:
         """Send a frame.
@@ -140,9 +210,10 @@ class Link:
             ConnectionLost: the connection has ended.
         """
         self.last_traffic = trio.current_time()
-        await self._transport.send(text)
-        self._counters["messages.sent"] += 1
-        self._counters["bytes.sent"] += _size(text)
+        rest = self._transport.begin_send(text)
+        if rest is not None:
+            await rest
+        self._count_sent(text)
 
     async def send_raw(self, message: str | bytes, *, frames: int = 1) -> None:
         """Send anything, right or wrong, in so many WebSocket frames.
@@ -152,8 +223,12 @@ class Link:
         """
         self.last_traffic = trio.current_time()
         await self._transport.send_raw(message, frames=frames)
-        self._counters["messages.sent"] += 1
-        self._counters["bytes.sent"] += _size(message)
+        self._count_sent(message)
+
+    def _count_sent(self, message: str | bytes) -> None:
+        traffic = self._traffic
+        traffic.messages_sent += 1
+        traffic.bytes_sent += _size(message)
 
     def listen(
         self,
@@ -182,10 +257,12 @@ class Link:
         text: str | bytes,
     ) -> None:
         self.last_traffic = trio.current_time()
-        self._counters["messages.received"] += 1
-        self._counters["bytes.received"] += _size(text)
-        event = self._rpc.receive(text)
-        if isinstance(event, Answered | Spoilt):
+        traffic = self._traffic
+        traffic.messages_received += 1
+        traffic.bytes_received += _size(text)
+        waiting = self._open
+        event = self._rpc.receive(text, None if waiting is None else waiting.action)
+        if isinstance(event, _ANSWERS):
             self._wake(event, str(text))
         elif isinstance(event, Asked):
             asked(event.call)
@@ -197,14 +274,17 @@ class Link:
 
     def fail_open_call(self, failure: str) -> None:
         """End the open call, if there is one, without an answer; *failure* is a cause and its detail."""
-        if self._open is not None and self._open.answer is None:
-            self._open.failure = failure
-            self._open.scope.cancel()
+        waiting = self._open
+        if waiting is not None and waiting.answer is None:
+            waiting.failure = failure
+            if waiting.sending is not None:
+                waiting.sending.cancel()
+            waiting.wake()
 
-    def _wake(self, event: Answered | Spoilt, text: str) -> None:
+    def _wake(self, answer: Responded | Answered | Spoilt, text: str) -> None:
         waiting = self._open
         assert waiting is not None  # the RPC has an open call exactly while `call` waits
-        waiting.answer = event
+        waiting.answer = answer
         waiting.answered_at = self.last_traffic
         waiting.text = text
         waiting.wake()

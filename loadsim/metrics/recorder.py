@@ -10,6 +10,7 @@ from loadsim.metrics.calls import CallKey, CallSeries
 from loadsim.metrics.histogram import Histogram
 from loadsim.metrics.online_time import OnlineTime
 from loadsim.metrics.snapshot import CENTISECOND, Example, Health, Snapshot
+from loadsim.metrics.traffic import Traffic
 
 _EXAMPLES_PER_CAUSE: Final = 20
 _FRAME_LENGTH: Final = 500
@@ -29,6 +30,7 @@ class Recorder:
         self.shard = shard
         self.online_time = OnlineTime(stage_ends)
         self.counters: Counter[str] = Counter()
+        self.traffic = Traffic()
         self.lateness: list[float] = []
         self.connect: list[float] = []
         self.handshake: list[float] = []
@@ -89,6 +91,7 @@ class Recorder:
         open_transactions: Iterable[int] = (),
     ) -> Snapshot:
         """Close the interval: return its numbers and begin the next."""
+        self.counters.update(self.traffic.drain())
         times = {}
         of_its_own = {name: getattr(self, name) for name in ("lateness", "connect", "handshake", "gc_pause")}
         for name, samples in (*of_its_own.items(), *self._times.items()):

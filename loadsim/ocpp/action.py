@@ -38,7 +38,16 @@ def always_accepts(response: Any) -> Verdict:
 class Action:
     """An action's name, its two messages, its sender, and how its answers are judged."""
 
-    __slots__ = ("_decode_request", "_decode_response", "name", "request", "response", "sender", "verdict")
+    __slots__ = (
+        "_decode_answer",
+        "_decode_request",
+        "_decode_response",
+        "name",
+        "request",
+        "response",
+        "sender",
+        "verdict",
+    )
 
     def __init__(
         self,
@@ -55,6 +64,7 @@ class Action:
         self.verdict = verdict
         self._decode_request = msgspec.json.Decoder(request).decode
         self._decode_response = msgspec.json.Decoder(response).decode
+        self._decode_answer = msgspec.json.Decoder(tuple[Literal[3], str, response]).decode  # type: ignore[valid-type]
 
     def __repr__(self) -> str:
         return f"Action({self.name!r})"
@@ -80,6 +90,18 @@ class Action:
             return self._decode_response(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidPayload(violation(error), str(error)) from error
+
+    def read_answer(self, text: str, message_id: str) -> Any:
+        """Read a whole CALLRESULT to the call *message_id* in one go (OCPP-J 1.6, section 4.2.2).
+
+        Returns:
+            The answer's Struct. None when *text* is anything else, of which `frame.decode` says what it is.
+        """
+        try:
+            _, answered_id, response = self._decode_answer(text)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return None
+        return response if answered_id == message_id else None
 
 
 _encoder = msgspec.json.Encoder()

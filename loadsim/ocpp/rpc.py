@@ -6,19 +6,26 @@ after its call timed out is known for what it is, also on the next connection.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from loadsim.ocpp import frame
+from loadsim.ocpp.action import Action
 from loadsim.ocpp.frame import Call, CallError, CallResult, MalformedFrame
 
 _LATE_IDS_KEPT: Final = 32
 _PREFIX_LENGTH: Final = 24  # leaves 12 hexadecimal digits of the 36 characters to the count
 
 
+class Responded(msgspec.Struct, frozen=True, gc=False):
+    """The answer to the open call, read: *response* is the Struct of its action."""
+
+    response: Any
+
+
 class Answered(msgspec.Struct, frozen=True, gc=False):
-    """The answer to the open call."""
+    """The answer to the open call: a CALLERROR, or a CALLRESULT that is not read yet."""
 
     answer: CallResult | CallError
 
@@ -53,7 +60,7 @@ class Provoked(Stray, frozen=True, gc=False):
     """An answer to a message that is malformed on purpose: nobody waits for it, and it is no mistake of the CSMS."""
 
 
-Event = Answered | Spoilt | Asked | AskedBadly | Stray
+Event = Responded | Answered | Spoilt | Asked | AskedBadly | Stray
 
 
 _PROVOKED: Final = Provoked("provoked", "an answer to a message that is malformed on purpose")
@@ -132,10 +139,19 @@ class Rpc:
         """Note that there is a new connection: nothing comes any more to what was malformed on the one before."""
         self._provoked = None
 
-    def receive(self, text: str | bytes) -> Event:
-        """Say what *text* means, and close the open call if it is that call's answer."""
+    def receive(self, text: str | bytes, awaited: Action | None = None) -> Event:
+        """Say what *text* means, and close the open call if it is that call's answer.
+
+        *awaited* is the open call's action: an answer that is as it should be, which nearly all of them are, is read
+        at once (Responded), and everything else is looked at part by part.
+        """
         if isinstance(text, bytes):
             return Stray("malformed", "a binary message")
+        if awaited is not None and self._open_id is not None:
+            response = awaited.read_answer(text, self._open_id)
+            if response is not None:
+                self._open_id = None
+                return Responded(response)
         try:
             received = frame.decode(text)
         except MalformedFrame as error:

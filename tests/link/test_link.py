@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
@@ -15,11 +15,22 @@ from trio.testing import MockClock
 from loadsim.link.link import CallFailed, Link
 from loadsim.link.memory import MemoryTransport, memory_pair
 from loadsim.link.transport import ConnectionLost
+from loadsim.metrics.traffic import Traffic
+from loadsim.ocpp.action import Action
 from loadsim.ocpp.frame import Call
 from loadsim.ocpp.rpc import AskedBadly, Rpc, Stray
 from tests.support import BlockingTransport
 
-HEARTBEAT = ("Heartbeat", b"{}")
+
+class Said(msgspec.Struct, rename="camel", omit_defaults=True):
+    """An answer that says nothing wrong."""
+
+    a: int | str = 0
+    late: bool = False
+    current_time: str = ""
+
+
+HEARTBEAT = Action("Heartbeat", Said, Said, "charge_point")
 
 
 class Wire:
@@ -29,8 +40,8 @@ class Wire:
         end, self.csms = memory_pair()
         self.transport = BlockingTransport(end)
         self.rpc = rpc or Rpc("a-", any_id_answers=framing == "object")
-        self.counters: Counter[str] = Counter()
-        self.link = Link(self.transport, self.rpc, self.counters, framing=framing)
+        self.traffic = Traffic()
+        self.link = Link(self.transport, self.rpc, self.traffic, framing=framing)
         self.asked: list[Call | AskedBadly] = []
         self.strays: list[Stray] = []
         self.outcomes: list[Any] = []
@@ -45,11 +56,11 @@ class Wire:
     async def call(self, timeout: float = 30.0) -> None:
         """Call, and keep the outcome: (payload, time) or (cause, time)."""
         try:
-            payload, at, _ = await self.link.call(*HEARTBEAT, timeout=timeout)
+            response, at = await self.link.call(HEARTBEAT, b"{}", now=trio.current_time(), timeout=timeout)
         except CallFailed as failed:
             self.outcomes.append((failed.cause, failed.at))
         else:
-            self.outcomes.append((json.loads(bytes(payload)), at))
+            self.outcomes.append((msgspec.to_builtins(response), at))
 
     async def opened(self, timeout: float = 30.0) -> str:
         """Begin a call, and return the id under which the CSMS got it."""
@@ -188,7 +199,7 @@ async def test_a_connection_lost_while_sending_ends_the_call_and_counts_no_messa
         await wire.call()
 
     assert wire.outcomes == [("connection_lost", 0.0)]
-    assert wire.counters["messages.sent"] == wire.counters["bytes.sent"] == 0
+    assert wire.traffic.drain() == {}
 
 
 async def test_a_call_that_is_given_up_says_so(autojump_clock: MockClock, wires: Callable[..., Wire]) -> None:
@@ -243,7 +254,7 @@ async def test_a_call_that_times_out_while_its_connection_is_held_was_not_sent_a
     async with settled():
         await wire.say(3, second, {})
     assert wire.outcomes[1:] == [({}, 10.0)]
-    assert wire.counters["messages.sent"] == 1
+    assert wire.traffic.messages_sent == 1
 
 
 async def test_a_call_that_was_sent_before_the_hold_has_its_answer_after_it(
@@ -281,7 +292,7 @@ async def test_what_is_sent_raw_is_counted_as_it_is(autojump_clock: MockClock, w
     await wire.link.send_raw(b"\x00")
 
     assert [await wire.csms.receive() for _ in range(2)] == ["\ud800é", b"\x00"]
-    assert wire.counters == {"messages.sent": 2, "bytes.sent": 6}
+    assert wire.traffic.drain() == {"messages.sent": 2, "bytes.sent": 6}
 
 
 async def test_an_answer_while_the_connection_is_being_dropped_is_for_no_call(
@@ -356,7 +367,7 @@ async def test_messages_and_bytes_are_counted_in_both_directions(
     async with settled():
         await wire.csms.send(f'[3,"{message_id}",{{"a":"é"}}]')
 
-    assert wire.counters == {
+    assert wire.traffic.drain() == {
         "messages.sent": 1,
         "bytes.sent": len('[2,"a-1","Heartbeat",{}]'),
         "messages.received": 1,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,11 +12,15 @@ import trio
 from loadsim.link.link import CallFailed, Link
 from loadsim.link.transport import ConnectionLost, Slowness
 from loadsim.link.websocket import WebSocketTransport
+from loadsim.metrics.traffic import Traffic
 from loadsim.ocpp.rpc import Rpc
+from loadsim.v16.messages import BY_NAME
 from tests.link.peer import peer, self_signed
 from tests.link.test_handshake_rules import Request
 
 pytestmark = pytest.mark.network
+
+HEARTBEAT = BY_NAME["Heartbeat"]
 
 
 @pytest.fixture(params=["plain", "tls"])
@@ -94,20 +97,20 @@ async def test_a_held_connection_neither_pongs_nor_reads_nor_sends_and_goes_on_w
 async def test_a_call_that_times_out_while_its_connection_is_held_leaves_it_whole(certificate: Path | None) -> None:
     async with peer(certificate) as (csms, nursery):
         transport = await csms.connect(nursery)
-        counters: Counter[str] = Counter()
-        link = Link(transport, Rpc("a-"), counters)
+        traffic = Traffic()
+        link = Link(transport, Rpc("a-"), traffic)
         link.listen(nursery, asked=lambda asked: None, stray=lambda stray, text: None, ended=lambda: None)
         transport.hold()
         with pytest.raises(CallFailed) as failed:
-            await link.call("Heartbeat", b"{}", timeout=0.1)
+            await link.call(HEARTBEAT, b"{}", now=trio.current_time(), timeout=0.1)
         assert failed.value.cause == "timeout"
         assert link.lost is None
 
         transport.release()
         with pytest.raises(CallFailed):
-            await link.call("Heartbeat", b"{}", timeout=0.2)
+            await link.call(HEARTBEAT, b"{}", now=trio.current_time(), timeout=0.2)
         assert csms.texts == ['[2,"a-2","Heartbeat",{}]']
-        assert counters["messages.sent"] == 1
+        assert traffic.messages_sent == 1
 
 
 @pytest.mark.parametrize("end", ["abort", "reset", "aclose"])

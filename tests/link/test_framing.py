@@ -6,7 +6,7 @@ import time
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadsim.link.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
@@ -106,6 +106,7 @@ def may_become_a_text(begun: bytes) -> bool:
 BYTES = st.sampled_from(b"a\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc2\xdf\xe0\xe1\xed\xee\xef\xf0\xf1\xf4\xf5\xff")
 
 
+@settings(deadline=None)
 @given(st.lists(BYTES, min_size=1, max_size=8).map(bytes), st.booleans())
 def test_8_1_a_text_ends_the_connection_at_the_very_byte_that_can_be_none(payload: bytes, in_one_frame: bool) -> None:
     incoming = Incoming(MIB)

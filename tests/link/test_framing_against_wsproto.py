@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wsproto.frame_protocol import Frame, FrameProtocol, Opcode, ParseFailed
 
@@ -90,6 +90,7 @@ def valid_streams(draw: st.DrawFn) -> bytes:
 places = st.lists(st.integers(0, 2_000), max_size=8)
 
 
+@settings(deadline=None)
 @given(valid_streams(), places)
 def test_what_wsproto_sends_is_read_as_wsproto_reads_it_however_it_is_cut(stream: bytes, places: list[int]) -> None:
     expected = Wsproto(client=True).feed([stream])
@@ -98,6 +99,7 @@ def test_what_wsproto_sends_is_read_as_wsproto_reads_it_however_it_is_cut(stream
     assert fed([stream]) == fed(chopped(stream, 1)) == fed(cut(stream, places)) == expected
 
 
+@settings(deadline=None)
 @given(valid_streams().filter(lambda stream: len(stream) < 120))
 def test_a_stream_cut_in_two_is_read_the_same_wherever_it_is_cut(stream: bytes) -> None:
     whole = fed([stream])
@@ -132,6 +134,7 @@ def mutilated_streams(draw: st.DrawFn) -> bytes:
 anything = st.lists(odd_frames, max_size=6).map(b"".join) | mutilated_streams() | st.binary(max_size=40)
 
 
+@settings(deadline=None)
 @given(anything, places)
 @example(frame(CLOSE, UNKNOWN_TO_WSPROTO.to_bytes(2)), [])
 @example(b"\x01\x02\xed\xa0", [])
@@ -153,6 +156,7 @@ def test_what_wsproto_refuses_is_refused_with_the_same_code_and_nothing_else(
         assert ours == theirs
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=200) | controls, max_size=6), places)
 @example(["x" * size for size in (0, 125, 126, 65_535, 65_536)], [])
 def test_what_we_send_is_what_wsproto_reads(sent: list[str | tuple[Opcode, bytes]], places: list[int]) -> None:
@@ -170,6 +174,7 @@ def test_what_we_send_is_what_wsproto_reads(sent: list[str | tuple[Opcode, bytes
     assert Wsproto(client=False).feed(cut(stream, places)) == Read(expected)
 
 
+@settings(deadline=None)
 @given(closes, st.text(max_size=150))
 @example(4999, "é" * 62)
 def test_the_close_that_we_send_is_what_wsproto_reads_as_much_of_the_reason_as_fits(

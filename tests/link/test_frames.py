@@ -1,13 +1,15 @@
-"""Frames made by hand: what they are read as by a library that did not make them."""
+"""Frames that go out: what they are read as by a library that did not make them."""
 
 from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from wsproto.frame_protocol import Frame, FrameDecoder, FrameProtocol, Opcode
 
-from loadsim.link.frames import PIECE, client_frames
+from loadsim.link.frames import PIECE, PING, client_frames, control_frame, next_mask, text_frame
 
 
 def raw_frames(data: bytes) -> list[Frame]:
@@ -66,3 +68,29 @@ def test_a_lone_surrogate_goes_out_as_it_is() -> None:
     (frame,) = raw_frames(b"".join(client_frames("\ud800")))
 
     assert frame.payload == b"\xed\xa0\x80"
+
+
+def test_5_3_every_frame_has_a_mask_of_its_own() -> None:
+    frames = [text_frame("the same") for _ in range(5_000)]
+    masks = {frame[2:6] for frame in frames}
+
+    assert len(masks) > 4_990  # of so many at random, two are the same once in 300 times
+    assert all(read(frame) == "the same" for frame in frames[:10])
+    assert {frame[2] for frame in frames} == set(range(256))
+
+
+def test_5_3_threads_do_not_get_the_same_masks() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        drawn = [
+            mask for masks in pool.map(lambda _: [next_mask() for _ in range(5_000)], range(4)) for mask in masks
+        ]
+
+    assert len(set(drawn)) > len(drawn) - 10
+
+
+def test_5_5_a_control_frame_carries_125_bytes_and_not_one_more() -> None:
+    (frame,) = raw_frames(control_frame(PING, b"x" * 125))
+
+    assert frame.payload == b"x" * 125
+    with pytest.raises(ValueError, match="126"):
+        control_frame(PING, b"x" * 126)

@@ -9,10 +9,11 @@ from typing import Any
 import trio
 
 from loadsim.charge_point.answering import answer
+from loadsim.charge_point.company import Company
 from loadsim.charge_point.connecting import Connecting
 from loadsim.charge_point.context import Context, moved_on
 from loadsim.charge_point.dialect import Dialect
-from loadsim.charge_point.pings import start_pings
+from loadsim.charge_point.pings import Pings, start_pings
 from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.charge_point.tags import TagPool
 from loadsim.link.link import Link
@@ -26,7 +27,6 @@ class ChargePoint(Connecting):
     __slots__ = (
         "_csms_time",
         "_living",
-        "_nursery",
         "_tasks",
         "dialect",
         "fleet_size",
@@ -72,7 +72,7 @@ class ChargePoint(Connecting):
         self.password = password
         self.ping_interval = settings.ping
         """Seconds between WebSocket pings; None: none are sent."""
-        self.pinging: trio.CancelScope | None = None
+        self.pinging: Pings | None = None
         self.tags = tags
         self._csms_time: tuple[str, float] | None = None
         self.memory: Any = dialect.memory()
@@ -80,8 +80,7 @@ class ChargePoint(Connecting):
         self.lives = 0
         self.living_since = 0.0
         self._living: trio.CancelScope | None = None
-        self._nursery: trio.Nursery | None = None
-        self._tasks: set[trio.CancelScope] | None = None
+        self._tasks: Company | None = None
 
     def adopt_clock(self, csms_time: str) -> None:
         """Set the clock by the CSMS's: *csms_time*, RFC 3339 with an offset, is now."""
@@ -111,9 +110,9 @@ class ChargePoint(Connecting):
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(self._do_for_life)
-                await self._keep_connected()
+                await self._keep_connected(nursery)
         finally:
-            self._nursery = None
+            self._nursery = self._tasks = self._beside = None
             self._enter("")
             if self.trouble is not None:
                 self.trouble.end(gone=self._went_before_the_end)
@@ -124,19 +123,9 @@ class ChargePoint(Connecting):
     def spawn(self, task: Callable[..., Awaitable[None]], *args: object) -> None:
         """Run *task* in the background until `stop`, across connections; it never raises."""
         if self._nursery is not None and not self.stopping:
-            self._nursery.start_soon(self._run_until_stop, task, args)
-
-    async def _run_until_stop(self, task: Callable[..., Awaitable[None]], args: tuple[object, ...]) -> None:
-        if self._tasks is None:
-            self._tasks = set()
-        with trio.CancelScope() as scope:
-            self._tasks.add(scope)
-            if self.stopping:  # since it was spawned; it begins all the same, for it may have to tidy up
-                scope.cancel()
-            try:
-                await task(*args)
-            finally:
-                self._tasks.discard(scope)
+            if self._tasks is None:
+                self._tasks = Company()
+            self._tasks.start(self._nursery, task, *args)
 
     def stop(self) -> None:
         """Let nothing more fall due; the open call is awaited, then the connection is closed."""
@@ -147,9 +136,11 @@ class ChargePoint(Connecting):
             self._count_online(False)  # however long it takes to go: the plan does not want it online any more
         if self.is_silent and self.link is not None and self.context.ended_at is None:
             self.link.fail_open_call("connection_lost taken offline while the connection was half open")
-        for scope in (self._living, self._doing, *(self._tasks or ())):
+        for scope in (self._living, self._doing):
             if scope is not None:
                 scope.cancel()
+        if self._tasks is not None:
+            self._tasks.dismiss()
 
     def give_up(self) -> None:
         """Give up the open call: the end of the run does not wait for it any longer."""
@@ -177,8 +168,8 @@ class ChargePoint(Connecting):
     def _behave(self) -> Awaitable[None]:
         return self.dialect.connected(self)
 
-    def _linked(self, start_soon: Callable[..., object]) -> None:
-        start_pings(self, start_soon)
+    def _linked(self) -> None:
+        start_pings(self)
 
     async def _obey(self, link: Link, call: Call | AskedBadly, received_at: float) -> None:
         await answer(self, link, call, received_at)

@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 import trio
 
 from loadsim.charge_point.caller import Caller
+from loadsim.charge_point.company import Company
 from loadsim.charge_point.context import Context
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.incidents import count_lost, count_refused, count_stray
@@ -51,9 +52,11 @@ class Connecting(Caller, ABC):
 
     __slots__ = (
         "_answering",
+        "_beside",
         "_counts_online",
         "_doing",
         "_leaving",
+        "_nursery",
         "_online_since",
         "_rpc",
         "_state",
@@ -80,6 +83,8 @@ class Connecting(Caller, ABC):
         self._counts_online = False
         self._doing: trio.CancelScope | None = None
         self._leaving: _Leaving | None = None
+        self._nursery: trio.Nursery | None = None
+        self._beside: Company | None = None
         self._answering = 0
 
     # What a connector asks of it (link.transport.ConnectRequest).
@@ -109,7 +114,7 @@ class Connecting(Caller, ABC):
         """End what was begun, before the charge point hangs up."""
 
     @abstractmethod
-    def _linked(self, start_soon: Callable[..., object]) -> None:
+    def _linked(self) -> None:
         """Begin what goes on beside all behaviours as long as the connection is open."""
 
     @abstractmethod
@@ -198,7 +203,7 @@ class Connecting(Caller, ABC):
 
     # One connection after the other.
 
-    async def _keep_connected(self) -> None:
+    async def _keep_connected(self, nursery: trio.Nursery) -> None:
         jitter = self.draws("reconnect")
         failures = 0
         retry = False
@@ -214,13 +219,15 @@ class Connecting(Caller, ABC):
                 failures += 1
                 await self._back_off(failures, jitter)
                 continue
-            async with trio.open_nursery() as nursery:
-                try:
-                    await self._connection(nursery, retry)
-                finally:
-                    if self.link is not None:  # ended at once, in the middle of it
-                        await self.link.transport.abort()
-                nursery.cancel_scope.cancel()
+            try:
+                await self._connection(nursery, retry)
+            finally:
+                if self.link is not None:  # ended at once, in the middle of it
+                    await self.link.transport.abort()
+            if self._beside is not None:
+                self._beside.dismiss()
+                await self._beside.gone()
+                self._beside = None
             if self.context.preflight is not None and not self.stopping:
                 with trio.CancelScope() as self._doing:
                     await self.context.preflight.begun.wait()
@@ -265,7 +272,7 @@ class Connecting(Caller, ABC):
         self.link = None
         if link.lost is None:
             self.context.recorder.counters["connections.closed"] += 1
-            await self._hang_up(nursery, link, leaving)
+            await self._hang_up(link, leaving)
         else:
             count_lost(self.context, self.identity, link.lost)
             if self.context.preflight is not None:
@@ -277,10 +284,10 @@ class Connecting(Caller, ABC):
     def _is_abrupt(self) -> bool:
         return self._leaving is not None and self._leaving.how != "close"
 
-    async def _hang_up(self, nursery: trio.Nursery, link: Link, leaving: _Leaving | None) -> None:
+    async def _hang_up(self, link: Link, leaving: _Leaving | None) -> None:
         """End a connection that holds, as *leaving* has it; None: the charge point is stopped."""
-        if leaving is not None and leaving.how != "close":
-            nursery.cancel_scope.cancel()  # nothing is read any more: an answer in the buffer is no late one
+        if self._beside is not None and leaving is not None and leaving.how != "close":
+            self._beside.dismiss()
         if leaving is not None and leaving.why is not None:
             link.fail_open_call(f"connection_lost {leaving.why}")
         if leaving is None or leaving.how == "close":
@@ -324,25 +331,34 @@ class Connecting(Caller, ABC):
         self._rpc.connected()
         link = Link(transport, self._rpc, recorder.traffic, framing=self.settings.framing)
         self.link = link
-        self._listen(nursery, link)
-        self._linked(nursery.start_soon)
+        link.listen(
+            nursery,
+            asked=partial(self._asked, link),
+            stray=partial(self._take_stray, link),
+            ended=partial(self._ended, link),
+        )
+        self._linked()
         return link
 
-    def _listen(self, nursery: trio.Nursery, link: Link) -> None:
-        def asked(call: Call | AskedBadly) -> None:
-            if self._answering < _MOST_ANSWERS_AT_A_TIME:
-                self._answering += 1
-                nursery.start_soon(self._answer, link, call, link.last_traffic)
-            else:
-                self.context.recorder.counters["commands.overflow.received"] += 1
-                self.context.recorder.counters["commands.overflow.ignored"] += 1
+    def spawn_beside(self, task: Callable[..., Awaitable[None]], *args: object) -> None:
+        """Run *task* in the background until the connection has ended that there is; it never raises."""
+        if self._nursery is not None:
+            if self._beside is None:
+                self._beside = Company()
+            self._beside.start(self._nursery, task, *args)
 
-        def ended() -> None:
-            self._broke(link)
-            if self._doing is not None:
-                self._doing.cancel()
+    def _asked(self, link: Link, call: Call | AskedBadly) -> None:
+        if self._answering < _MOST_ANSWERS_AT_A_TIME:
+            self._answering += 1
+            self.spawn_beside(self._answer, link, call, link.last_traffic)
+        else:
+            self.context.recorder.counters["commands.overflow.received"] += 1
+            self.context.recorder.counters["commands.overflow.ignored"] += 1
 
-        link.listen(nursery, asked=asked, stray=partial(self._take_stray, link), ended=ended)
+    def _ended(self, link: Link) -> None:
+        self._broke(link)
+        if self._doing is not None and self.link is link:
+            self._doing.cancel()
 
     def _take_stray(self, link: Link, stray: Stray, text: str | bytes) -> None:
         if isinstance(stray, Provoked):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
 
+from loadsim.charge_point.timers import Timer
 from loadsim.link.link import Link
 from loadsim.link.transport import ConnectionLost
 
@@ -14,24 +14,41 @@ if TYPE_CHECKING:
     from loadsim.charge_point.charge_point import ChargePoint
 
 
-def start_pings(charge_point: ChargePoint, start_soon: Callable[..., object]) -> None:
-    """Ping on the connection that there is, at the charge point's interval; earlier pings end.
-
-    *start_soon* runs the task that pings, if any are to be sent.
-    """
-    if charge_point.pinging is not None:
-        charge_point.pinging.cancel()
-        charge_point.pinging = None
+def start_pings(charge_point: ChargePoint) -> None:
+    """Ping on the connection that there is, at the charge point's interval; earlier pings end."""
+    stop_pings(charge_point)
     if charge_point.ping_interval is not None and charge_point.link is not None:
-        charge_point.pinging = trio.CancelScope()
-        start_soon(_ping, charge_point.link, charge_point.ping_interval, charge_point.pinging)
+        charge_point.pinging = Pings(charge_point, charge_point.link, charge_point.ping_interval)
 
 
-async def _ping(link: Link, every: float, scope: trio.CancelScope) -> None:
-    with scope:
+def stop_pings(charge_point: ChargePoint) -> None:
+    """Let no more pings fall due."""
+    if charge_point.pinging is not None:
+        charge_point.pinging.unset()
+        charge_point.pinging = None
+
+
+class Pings(Timer):
+    """Pings on *link*, each so many seconds after the one before had its pong."""
+
+    __slots__ = ("_charge_point", "_every", "_link")
+
+    def __init__(self, charge_point: ChargePoint, link: Link, every: float) -> None:
+        super().__init__()
+        self._charge_point = charge_point
+        self._link = link
+        self._every = every
+        self.set(trio.current_time() + every)
+
+    def fall_due(self) -> None:
+        """Ping, unless the connection is gone."""
+        if self._charge_point.pinging is self and self._charge_point.link is self._link:
+            self._charge_point.spawn_beside(self._ping)
+
+    async def _ping(self) -> None:
         try:
-            while True:
-                await trio.sleep(every)
-                await link.transport.ping()
+            await self._link.transport.ping()
         except ConnectionLost:
             return  # the reader says so too
+        if self._charge_point.pinging is self:
+            self.set(trio.current_time() + self._every)

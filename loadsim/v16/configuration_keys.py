@@ -82,7 +82,7 @@ def _read_ping_interval(charge_point: ChargePoint) -> str:
 def _write_ping_interval(charge_point: ChargePoint, value: str) -> ChangeStatus:
     """OCPP-J 1.6, chapter 7: 0 switches pings off."""
     charge_point.ping_interval = float(value) or None
-    start_pings(charge_point, charge_point.spawn)
+    start_pings(charge_point)
     return "Accepted"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 import msgspec
 
 from loadsim.metrics.catalogue import CAUSES, COUNTS
-from loadsim.metrics.histogram import Histogram, SparseHistogram
+from loadsim.metrics.histogram import Histogram, SparseHistogram, pack
 
 
 class CallKey(NamedTuple):
@@ -27,6 +29,10 @@ class CallDelta(msgspec.Struct, frozen=True, array_like=True):
     counts: tuple[int, ...]
     response: SparseHistogram
     service: SparseHistogram
+
+
+_counts_of: Final[Callable[[object], tuple[int, ...]]] = attrgetter(*COUNTS)
+_NOTHING: Final = (0,) * len(COUNTS)
 
 
 class _Counts:
@@ -63,12 +69,12 @@ class CallSeries(_Counts):
         self.response: list[float] = []
         self.service: list[float] = []
 
-    def drain(self, key: CallKey) -> CallDelta | None:
-        """Fold what was recorded since the last time; None when nothing was."""
-        counts = tuple(getattr(self, name) for name in COUNTS)
-        if not any(counts) and not self.response:
+    def drain(self, key: tuple[int, str, str]) -> CallDelta | None:
+        """Fold what was recorded under *key* (see CallKey) since the last time; None when nothing was."""
+        counts = _counts_of(self)
+        if counts == _NOTHING and not self.response:
             return None
-        delta = CallDelta(*key, counts, Histogram.of(self.response).sparse(), Histogram.of(self.service).sparse())
+        delta = CallDelta(*key, counts, pack(self.response), pack(self.service))
         self.__init__()  # type: ignore[misc] # begins anew in place: charge points hold on to it
         return delta
 

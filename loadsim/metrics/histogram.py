@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import struct
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -14,6 +16,9 @@ _HALF_MAGNITUDE: Final = 10
 _SUB_BUCKETS: Final = 1 << (_HALF_MAGNITUDE + 1)
 LARGEST: Final = 3600 * 1_000_000
 """In microseconds. Longer durations count in the last bucket; `Histogram.max` and the mean stay exact."""
+_FEW: Final = 40
+"""Durations that are packed faster one by one: numpy takes as long for one of them as for 40, and in a tick most keys
+of calls have a handful."""
 
 
 class SparseHistogram(msgspec.Struct, frozen=True, array_like=True):
@@ -38,6 +43,12 @@ def bucket_indices(microseconds: NDArray[np.int64]) -> NDArray[np.int64]:
     return indices
 
 
+def bucket_index(microseconds: int) -> int:
+    """Place one value, from 0 to LARGEST, in its bucket."""
+    shift = max(microseconds.bit_length() - (_HALF_MAGNITUDE + 1), 0)
+    return (shift << _HALF_MAGNITUDE) + (microseconds >> shift)
+
+
 def highest_equivalent(index: int) -> int:
     """Return the largest number of microseconds that falls into bucket *index*."""
     if index < _SUB_BUCKETS:
@@ -45,6 +56,21 @@ def highest_equivalent(index: int) -> int:
     shift = (index >> _HALF_MAGNITUDE) - 1
     low = (index - (shift << _HALF_MAGNITUDE)) << shift
     return low + (1 << shift) - 1
+
+
+def pack(seconds: Sequence[float]) -> SparseHistogram:
+    """Make a packed histogram of *seconds*: `Histogram.of(seconds).sparse()`, cheaper when they are few."""
+    if len(seconds) > _FEW:
+        return Histogram.of(seconds).sparse()
+    values = [max(value, 0.0) for value in seconds]
+    counts = Counter(bucket_index(round(min(value * 1e6, LARGEST))) for value in values)
+    indices = sorted(counts)
+    return SparseHistogram(
+        struct.pack(f"<{len(indices)}i", *indices),
+        struct.pack(f"<{len(indices)}q", *(counts[index] for index in indices)),
+        sum(values, 0.0),
+        max(values, default=0.0),
+    )
 
 
 class Histogram:

@@ -240,6 +240,80 @@ async def test_a_send_that_nobody_reads_times_out_and_ends_the_connection(
         await wire.link.send("more")
 
 
+async def test_a_send_that_nobody_reads_ends_when_its_call_is_given_up(
+    autojump_clock: MockClock, wires: Callable[..., Wire]
+) -> None:
+    wire = wires()
+    wire.transport.blocked = True
+    wire.nursery.start_soon(wire.call, 10)
+    await trio.sleep(3)
+    async with settled():
+        wire.link.fail_open_call("open_at_end given up")
+
+    assert wire.outcomes == [("open_at_end", 3.0)]
+    assert wire.link.lost is not None
+    assert wire.traffic.drain() == {}
+
+
+@pytest.mark.parametrize("trouble", ["blocked", "held"])
+async def test_a_call_that_cannot_be_sent_yet_is_not_cancelled_from_outside_either(
+    autojump_clock: MockClock, wires: Callable[..., Wire], trouble: str
+) -> None:
+    wire = wires()
+    if trouble == "blocked":
+        wire.transport.blocked = True
+    else:
+        wire.transport.hold()
+    with trio.move_on_after(2):
+        await wire.call(timeout=10)
+
+    assert wire.outcomes == [("timeout", 10.0)]
+
+
+async def test_a_call_that_is_given_up_while_its_connection_is_held_was_not_sent(
+    autojump_clock: MockClock, wires: Callable[..., Wire]
+) -> None:
+    wire = wires()
+    wire.transport.hold()
+    wire.nursery.start_soon(wire.call, 10)
+    await trio.sleep(3)
+    async with settled():
+        wire.link.fail_open_call("open_at_end given up")
+
+    assert wire.outcomes == [("open_at_end", 3.0)]
+    assert wire.link.lost is None
+    assert wire.traffic.drain() == {}
+
+
+async def test_each_of_many_calls_times_out_at_its_own_moment(
+    autojump_clock: MockClock, wires: Callable[..., Wire]
+) -> None:
+    many = [wires() for _ in range(50)]
+    for number, wire in enumerate(many):
+        await wire.opened(timeout=30 - 0.5 * number)
+        await trio.sleep(0.125)
+    await trio.sleep(40)
+
+    assert [wire.outcomes for wire in many] == [
+        [("timeout", 0.125 * number + 30 - 0.5 * number)] for number in range(50)
+    ]
+
+
+async def test_an_answer_at_the_very_moment_of_the_deadline_is_taken_or_late_and_never_both(
+    autojump_clock: MockClock, wires: Callable[..., Wire]
+) -> None:
+    many = [wires() for _ in range(20)]
+    ids = [await wire.opened(timeout=10) for wire in many]
+    await trio.sleep_until(10)
+    for wire, message_id in zip(many, ids, strict=True):
+        await wire.say(3, message_id, {})
+    await trio.testing.wait_all_tasks_blocked()
+
+    for wire in many:
+        (outcome,) = wire.outcomes
+        assert (outcome, wire.stray_kinds) in [(({}, 10.0), []), (("timeout", 10.0), ["late"])]
+
+
 async def test_a_call_that_times_out_while_its_connection_is_held_was_not_sent_and_the_connection_goes_on(
     autojump_clock: MockClock, wires: Callable[..., Wire]
 ) -> None:

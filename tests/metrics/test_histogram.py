@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadsim.metrics.histogram import LARGEST, Histogram, bucket_indices, highest_equivalent
+from loadsim.metrics.histogram import LARGEST, Histogram, bucket_indices, highest_equivalent, pack
 
 durations = st.floats(0, 3600) | st.floats(0, 1) | st.floats(1e-6, 1e-2) | st.just(0.0)
 samples = st.lists(durations, max_size=200)
@@ -109,6 +109,17 @@ def test_what_travels_packed_arrives_whole(a: list[float], b: list[float]) -> No
 
     assert arrived == Histogram.of(a + b)
     assert arrived.n == int(arrived.counts.sum()) == len(a) + len(b)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(durations | st.floats(-10, 1e9) | st.integers(0, 1 << 33).map(lambda n: (n + 0.5) / 1e6), max_size=60)
+)
+def test_few_values_are_packed_as_many_are(values: list[float]) -> None:
+    packed, usual = pack(values), Histogram.of(values).sparse()
+
+    assert (packed.indices, packed.counts, packed.max) == (usual.indices, usual.counts, usual.max)
+    assert packed.total == pytest.approx(usual.total)
 
 
 @settings(deadline=None)

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadsim.metrics.catalogue import COUNTS
+from loadsim.metrics.catalogue import COUNTS, METRICS
 from loadsim.metrics.recorder import Recorder
 from loadsim.metrics.snapshot import Snapshot, Totals
 
@@ -63,6 +63,17 @@ def test_an_interval_without_calls_holds_none() -> None:
     folded(recorder)
 
     assert folded(recorder) == Snapshot(shard=3, elapsed=1.0)
+
+
+def test_traffic_is_told_by_the_names_of_the_catalogue_and_what_there_was_none_of_is_left_out() -> None:
+    recorder = Recorder()
+    recorder.traffic.messages_sent += 2
+    recorder.traffic.bytes_received += 7
+    recorder.counters["messages.sent"] += 1
+
+    assert folded(recorder).counters == {"messages.sent": 3, "bytes.received": 7}
+    assert folded(recorder).counters == {}
+    assert {"messages.sent", "messages.received", "bytes.sent", "bytes.received"} <= {each.name for each in METRICS}
 
 
 def test_lists_that_were_handed_out_go_on_counting() -> None:

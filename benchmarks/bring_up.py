@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,6 @@ from benchmarks.clients import CLIENT_CORE, SINK_CORE
 from benchmarks.running import Ran, run
 
 ROUNDS: Final = 3
-_LULL: Final = 0.5
-"""Seconds without a connect that tell those who come back from those who came first."""
 _SINK: Final = ("--core", str(SINK_CORE))
 
 
@@ -36,44 +35,55 @@ def measure() -> Iterator[str]:
     yield table.figure("bring-up", _text(plain))
     with tempfile.TemporaryDirectory() as folder:
         rounds = [_over_tls(Path(folder)) for _ in range(ROUNDS)]
-    yield table.figure("tls-full", _text([full for full, _, _ in rounds]))
-    yield table.figure("tls-resumed", _text([resumed for _, resumed, _ in rounds]))
-    yield table.figure("tls-memory", f"{min(memory for _, _, memory in rounds) / 1e3:.1f} kB")
+    yield table.figure("tls-full", _text([each.first for each in rounds]))
+    back, resumed = sum(each.came_back for each in rounds), sum(each.resumed for each in rounds)
+    yield table.figure(
+        "tls-resumed", f"{_text([each.back for each in rounds])}; {resumed:,} of {back:,} had a ticket"
+    )
+    yield table.figure("tls-memory", f"{statistics.median(each.memory for each in rounds) / 1e3:.1f} kB")
 
 
-def bursts(happened: dict[str, int], lull: float = _LULL) -> list[Burst]:
-    """Divide what happened, by hundredths of a second since 1970, where nothing did for *lull* seconds."""
-    found: list[Burst] = []
-    for at, count in sorted((int(at) / 100, count) for at, count in happened.items()):
-        if found and at - found[-1].end < lull:
-            found[-1] = found[-1]._replace(events=found[-1].events + count, end=at)
-        else:
-            found.append(Burst(count, at, at))
-    return found
+def burst(happened: dict[str, int], begin: int, end: int) -> Burst:
+    """Return what happened from number *begin* up to *end*, of what is told by hundredths of a second since 1970."""
+    moments = sorted(int(at) for at, count in happened.items() for _ in range(count))[begin:end]
+    return Burst(len(moments), moments[0] / 100, moments[-1] / 100)
 
 
 def _plain() -> tuple[float, float]:
     ran = run("bring-up.yaml", "--workers", "1", core=CLIENT_CORE, server=_SINK)
     ran.check()
-    (booted,) = _large(ran.record["booted_at"], ran.summary["charge_points"]["planned"])
-    return booted.rate(ran)
+    return _booted(ran).rate(ran)
 
 
-def _over_tls(folder: Path) -> tuple[tuple[float, float], tuple[float, float], float]:
+def _booted(ran: Ran) -> Burst:
+    """Return the boots, but for the first charge point's, which comes alone, before the run begins."""
+    planned = ran.summary["charge_points"]["planned"]
+    assert ran.record["received"]["BootNotification"] == planned, "the machine is too busy: they did not all boot"
+    return burst(ran.record["booted_at"], 1, planned)
+
+
+class OverTls(NamedTuple):
+    """A run over TLS: rate and CPU each of the first connects, and of those who *came_back*; bytes of memory each."""
+
+    first: tuple[float, float]
+    back: tuple[float, float]
+    came_back: int
+    resumed: int
+    memory: float
+
+
+def _over_tls(folder: Path) -> OverTls:
     certificate = make_certificate(folder)
     server = (*_SINK, "--certificate", str(certificate.certificate), "--key", str(certificate.key))
     environment = {"CSMS_CA": str(certificate.certificate)}
     ran = run("tls.yaml", "--workers", "1", core=CLIENT_CORE, server=server, environment=environment)
-    ran.check()
-    planned = ran.summary["charge_points"]["planned"]
-    (booted,) = _large(ran.record["booted_at"], planned)
-    _, back = _large(ran.record["opened_at"], planned)
-    return booted.rate(ran), back.rate(ran), ran.memory_each("up")
-
-
-def _large(happened: dict[str, int], planned: int) -> list[Burst]:
-    """Leave out the first charge points, which come alone, before the run begins."""
-    return [burst for burst in bursts(happened) if burst.events > planned / 2]
+    ran.check(dropped=True)
+    booted, planned = _booted(ran), ran.summary["charge_points"]["planned"]
+    back = burst(ran.record["opened_at"], planned, 2 * planned)
+    assert booted.end < back.begin, "the machine is too busy: not all were there when they were dropped"
+    assert back.events > planned / 2, "the machine is too busy: less than half of them came back"
+    resumed = ran.record["connections"]["resumed"]
+    return OverTls(booted.rate(ran), back.rate(ran), back.events, resumed, ran.memory_each("up"))
 
 
 def _text(rounds: list[tuple[float, float]]) -> str:

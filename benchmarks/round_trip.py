@@ -17,18 +17,20 @@ ROUNDS: Final = 3
 def measure() -> Iterator[str]:
     """Tell loadsim's two figures, and their ratios to trio-websocket alone."""
     found = _found()
-    for name in ("heartbeat", "meter-values"):
-        figures, bare = found[name], found["bare"]
-        assert isinstance(figures, Figures)
-        assert isinstance(bare, Figures)
-        ratio = figures.median("call") / bare.median("call")
-        yield table.figure(name, f"{figures.text('call', 1e6, 'us')}, {ratio:.2f} of trio-websocket alone")
+    yield table.figure("heartbeat", _beside(found["heartbeat"], found["bare"]))
+    yield table.figure("meter-values", _beside(found["meter-values"], found["bare"]))
 
 
 def measure_peers() -> Iterator[str]:
     """Tell all of them side by side."""
     for cells in rows(_found()):
         yield table.row(*cells)
+
+
+def _beside(ours: Figures | Missing, bare: Figures | Missing) -> str:
+    assert isinstance(ours, Figures)
+    assert isinstance(bare, Figures)
+    return f"{ours.text('call', 1e6, 'us')}, {ours.median('call') / bare.median('call'):.2f} of trio-websocket alone"
 
 
 @cache

@@ -27,7 +27,7 @@ FIGURES: Final = {
     "tls-full": Figure("the same over TLS 1.3, whole handshakes", "800 (1,100)"),
     "tls-resumed": Figure("the same over TLS 1.3, coming back with a ticket", ""),
     "tls-memory": Figure("memory of an idle one over TLS", "55 kB (45)"),
-    "flat": Figure("CPU a message in a worker of 100, 1,000, 5,000 and 19,000 charge points", "within 15 %"),
+    "flat": Figure("CPU a call and its answer, in a worker of 100, 1,000, 5,000 and 19,000", "within 15 %"),
     "pause": Figure("largest pause of a worker with 19,000 charge points, garbage included", "20 ms (10)"),
     "conductor": Figure("console and aggregation, 100,000 charge points in 8 workers", "5 % of a core (2)"),
     "soak": Figure("growth of memory over a soak of 10,000,000 messages, after a tenth", "0"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
-from functools import partial
 from typing import Final, Literal, NamedTuple
 
 import trio
@@ -331,12 +330,7 @@ class Connecting(Caller, ABC):
         self._rpc.connected()
         link = Link(transport, self._rpc, recorder.traffic, framing=self.settings.framing)
         self.link = link
-        link.listen(
-            nursery,
-            asked=partial(self._asked, link),
-            stray=partial(self._take_stray, link),
-            ended=partial(self._ended, link),
-        )
+        link.listen(nursery, self)
         self._linked()
         return link
 
@@ -347,7 +341,10 @@ class Connecting(Caller, ABC):
                 self._beside = Company()
             self._beside.start(self._nursery, task, *args)
 
-    def _asked(self, link: Link, call: Call | AskedBadly) -> None:
+    # What its link tells it (link.link.Listener).
+
+    def asked(self, link: Link, call: Call | AskedBadly) -> None:
+        """See Listener.asked."""
         if self._answering < _MOST_ANSWERS_AT_A_TIME:
             self._answering += 1
             self.spawn_beside(self._answer, link, call, link.last_traffic)
@@ -355,12 +352,8 @@ class Connecting(Caller, ABC):
             self.context.recorder.counters["commands.overflow.received"] += 1
             self.context.recorder.counters["commands.overflow.ignored"] += 1
 
-    def _ended(self, link: Link) -> None:
-        self._broke(link)
-        if self._doing is not None and self.link is link:
-            self._doing.cancel()
-
-    def _take_stray(self, link: Link, stray: Stray, text: str | bytes) -> None:
+    def strayed(self, link: Link, stray: Stray, text: str | bytes) -> None:
+        """See Listener.strayed."""
         if isinstance(stray, Provoked):
             return
         if self._leaving is not None and self._leaving.why is not None:
@@ -368,6 +361,12 @@ class Connecting(Caller, ABC):
         count_stray(self.context, self.identity, stray, text)
         if stray.kind == "late" and isinstance(text, str):
             self._came_late(text)
+
+    def ended(self, link: Link) -> None:
+        """See Listener.ended."""
+        self._broke(link)
+        if self._doing is not None and self.link is link:
+            self._doing.cancel()
 
     async def _answer(self, link: Link, call: Call | AskedBadly, received_at: float) -> None:
         preflight = self.context.preflight

@@ -42,16 +42,20 @@ class Wire:
         self.rpc = rpc or Rpc("a-", any_id_answers=framing == "object")
         self.traffic = Traffic()
         self.link = Link(self.transport, self.rpc, self.traffic, framing=framing)
-        self.asked: list[Call | AskedBadly] = []
+        self.calls: list[Call | AskedBadly] = []
         self.strays: list[Stray] = []
         self.outcomes: list[Any] = []
         self.nursery = nursery
-        self.link.listen(
-            nursery,
-            asked=self.asked.append,
-            stray=lambda stray, text: self.strays.append(stray),
-            ended=lambda: None,
-        )
+        self.link.listen(nursery, self)
+
+    def asked(self, link: Link, call: Call | AskedBadly) -> None:
+        self.calls.append(call)
+
+    def strayed(self, link: Link, stray: Stray, text: str | bytes) -> None:
+        self.strays.append(stray)
+
+    def ended(self, link: Link) -> None:
+        assert link.lost is not None
 
     async def call(self, timeout: float = 30.0) -> None:
         """Call, and keep the outcome: (payload, time) or (cause, time)."""
@@ -397,7 +401,7 @@ async def test_rule_5_calls_of_the_csms_are_handed_on_while_the_own_call_is_open
     message_id = await wire.opened()
     async with settled():
         await wire.say(2, "x", "Reset", {"type": "Soft"})
-    assert [call.id for call in wire.asked] == ["x"]
+    assert [call.id for call in wire.calls] == ["x"]
     assert wire.outcomes == []
 
     async with settled():
@@ -414,7 +418,7 @@ async def test_a_malformed_call_with_an_id_is_a_stray_and_is_handed_on_to_be_ref
         await wire.say(2, "x", "Reset")
 
     assert wire.stray_kinds == ["malformed"]
-    assert isinstance(wire.asked[0], AskedBadly)
+    assert isinstance(wire.calls[0], AskedBadly)
 
 
 async def test_a_call_that_is_cancelled_from_outside_still_has_its_outcome(

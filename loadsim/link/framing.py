@@ -238,8 +238,8 @@ def _close(payload: bytes) -> Close:
     if not payload:
         return Close(NO_CODE, "")
     code = int.from_bytes(payload[:2])
-    # 1012 to 1014 were registered after the RFC, with IANA.
-    if len(payload) == 1 or not (1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999):
+    # One byte is no code either. 1012 to 1014 were registered after the RFC, with IANA.
+    if not (1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999):
         raise ProtocolError(VIOLATION, f"no close code: {code}")
     try:
         return Close(code, payload[2:].decode())

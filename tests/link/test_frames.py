@@ -73,8 +73,10 @@ def test_a_lone_surrogate_goes_out_as_it_is() -> None:
 def test_5_3_every_frame_has_a_mask_of_its_own() -> None:
     frames = [text_frame("the same") for _ in range(5_000)]
     masks = {frame[2:6] for frame in frames}
+    pings = {control_frame(PING, b"the same") for _ in range(100)}
 
     assert len(masks) > 4_990  # of so many at random, two are the same once in 300 times
+    assert len(pings) == 100
     assert all(read(frame) == "the same" for frame in frames[:10])
     assert {frame[2] for frame in frames} == set(range(256))
 

@@ -6,7 +6,7 @@ import time
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loadsim.link.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
@@ -24,6 +24,14 @@ def test_a_message_of_every_form_of_length_is_handed_over(opcode: int, size: int
 
     assert fed([frame(opcode, payload)]) == Read([expected])
     assert fed(chopped(frame(opcode, payload), 1_000)) == Read([expected])
+
+
+def test_as_many_bytes_as_the_second_byte_says_are_a_whole_text_only_where_it_is_the_length() -> None:
+    for second in range(256):
+        data = bytes((0x80 | TEXT, second)) + b"x" * (second & 0x7F)
+        expected = Read(["x" * second]) if second < 126 else Read(code=1002 if second & 0x80 else None)
+
+        assert fed([data[:2] + b"\0\x7e" + data[4:]] if second == 126 else [data]) == expected
 
 
 def test_several_messages_in_one_piece_are_handed_over_in_order() -> None:
@@ -107,6 +115,7 @@ BYTES = st.sampled_from(b"a\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc2\xdf\xe0\xe1\xed\
 
 
 @settings(deadline=None)
+@example(b"\xed\xa0\x80", False)
 @given(st.lists(BYTES, min_size=1, max_size=8).map(bytes), st.booleans())
 def test_8_1_a_text_ends_the_connection_at_the_very_byte_that_can_be_none(payload: bytes, in_one_frame: bool) -> None:
     incoming = Incoming(MIB)

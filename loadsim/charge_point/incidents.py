@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from loadsim.charge_point.context import Context
+from loadsim.link.dialing import EXHAUSTED
 from loadsim.link.transport import ConnectFailed, ConnectionLost
-from loadsim.link.websocket import EXHAUSTED
 from loadsim.ocpp.rpc import Stray
 
 

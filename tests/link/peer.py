@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from loadsim.link.transport import ConnectRequest
-from loadsim.link.websocket import Endpoint, WebSocketConnector, WebSocketTransport
+from loadsim.link.transport import ConnectionLost, ConnectRequest, Transport
+from loadsim.link.websocket import Endpoint, WebSocketConnector
+from loadsim.link.websocket_transport import WebSocketTransport
 from tests.link.test_handshake_rules import Request
 
 
@@ -48,6 +50,30 @@ def self_signed(folder: Path) -> Path:
     return path
 
 
+class Inbox:
+    """What a transport hands over, kept until somebody asks."""
+
+    def __init__(self) -> None:
+        self._put, self._take = trio.open_memory_channel[str | bytes](math.inf)
+        self._lost: ConnectionLost | None = None
+
+    def listen(self, transport: Transport, nursery: trio.Nursery) -> None:
+        transport.listen(nursery, self._put.send_nowait, self._ended)
+
+    async def receive(self) -> str | bytes:
+        """Wait for one message; raises ConnectionLost when the connection has ended, and all have been taken."""
+        try:
+            return await self._take.receive()
+        except trio.EndOfChannel:
+            assert self._lost is not None
+            raise self._lost.bare() from None
+
+    def _ended(self, lost: ConnectionLost) -> None:
+        assert self._lost is None, "it is told once"
+        self._lost = lost
+        self._put.close()
+
+
 class Peer:
     """One charge point's connection, seen from the CSMS: what it got when, and how it ended."""
 
@@ -57,6 +83,8 @@ class Peer:
         self.messages: list[tuple[str | bytes, float]] = []
         self.websocket: WebSocketConnection | None = None
         self.transport: WebSocketTransport | None = None
+        self.inbox = Inbox()
+        """What the charge point has received."""
         self.opened = trio.Event()
         self.ended = trio.Event()
         self.cause: BaseException | None = None
@@ -69,12 +97,20 @@ class Peer:
         self._url = f"{scheme}://127.0.0.1:{listener.socket.getsockname()[1]}/{{id}}"
         self.nursery.start_soon(self._accept, listener)
 
-    async def connect(self, nursery: trio.Nursery, request: ConnectRequest = Request()) -> WebSocketTransport:  # noqa: B008
+    async def connect(
+        self,
+        nursery: trio.Nursery,
+        request: ConnectRequest = Request(),  # noqa: B008
+        *,
+        listening: bool = True,
+    ) -> WebSocketTransport:
         """Connect a charge point, and wait until both sides know it."""
         ca = None if self.certificate is None else str(self.certificate)
         connector = WebSocketConnector(Endpoint(self._url, ca=ca))
         transport = await connector.connect(nursery, request)
         self.transport = transport
+        if listening:
+            self.inbox.listen(transport, nursery)
         await self.opened.wait()
         return transport
 

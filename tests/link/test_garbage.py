@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import gc
+import ssl
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
 
+from loadsim.link.framing import Incoming
 from loadsim.link.transport import ConnectFailed, ConnectionLost, Slowness
-from loadsim.link.websocket import Endpoint, WebSocketConnector, WebSocketTransport
-from tests.link.peer import Peer, peer, self_signed
+from loadsim.link.trouble import Trouble
+from loadsim.link.websocket import Endpoint, WebSocketConnector
+from loadsim.link.websocket_transport import WebSocketTransport
+from loadsim.link.wire import Wire
+from tests.link.peer import Peer, peer
 from tests.link.test_handshake_rules import Request
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.usefixtures("pollers")]
 
+OF_A_CONNECTION = (WebSocketTransport, Wire, Trouble, Incoming)
 MUD = Slowness(lambda: 0.01, 10_000.0)
-
-
-@pytest.fixture(params=["plain", "tls"])
-def certificate(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
-    return None if request.param == "plain" else self_signed(tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ async def is_lost(transport: WebSocketTransport, csms: Peer) -> None:
     assert csms.websocket is not None
     await csms.websocket.aclose(1011)
     with pytest.raises(ConnectionLost):
-        await transport.receive()
+        await csms.inbox.receive()
     await transport.abort()
 
 
@@ -68,7 +68,7 @@ async def is_given_up_in_a_message(transport: WebSocketTransport, csms: Peer) ->
     with trio.move_on_after(0.05):
         await transport.send_raw("x" * 300_000)
     with pytest.raises(ConnectionLost):
-        await transport.receive()
+        await csms.inbox.receive()
     await transport.abort()
 
 
@@ -89,9 +89,7 @@ async def test_however_a_connection_ends_it_is_gone_at_once(
     async with peer(certificate) as (csms, _):
         async with trio.open_nursery() as of_connection:
             transport = await csms.connect(of_connection)
-            left: list[weakref.ref[Any]] = [weakref.ref(transport._connection)]
-            if isinstance(transport._stream, trio.SSLStream):
-                left.append(weakref.ref(transport._stream))
+            left = [weakref.ref(transport._wire._socket)]
             await transport.send("one")
             await csms.got(1)
             await ends(transport, csms)
@@ -99,19 +97,11 @@ async def test_however_a_connection_ends_it_is_gone_at_once(
             del transport
         await trio.testing.wait_all_tasks_blocked()
 
-        assert [each() for each in left] == [None] * len(left)
+        assert [each() for each in left] == [None]
+        assert [each for each in gc.get_objects() if isinstance(each, OF_A_CONNECTION)] == []
 
 
-async def test_a_tls_handshake_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[weakref.ref[object]] = []
-
-    init = trio.SSLStream.__init__
-
-    def noted(stream: trio.SSLStream[trio.abc.Stream], *args: Any, **kwargs: Any) -> None:
-        init(stream, *args, **kwargs)
-        made.append(weakref.ref(stream))
-
-    monkeypatch.setattr(trio.SSLStream, "__init__", noted)
+async def test_a_tls_handshake_that_fails_leaves_nothing() -> None:
     async with trio.open_nursery() as nursery:
         listeners = await nursery.start(trio.serve_tcp, hang_up, 0)
         port = listeners[0].socket.getsockname()[1]
@@ -120,7 +110,7 @@ async def test_a_tls_handshake_that_fails_leaves_nothing(monkeypatch: pytest.Mon
             await connector.connect(nursery, Request())
         nursery.cancel_scope.cancel()
 
-    assert [each() for each in made] == [None]
+    assert [each for each in gc.get_objects() if isinstance(each, ssl.SSLSocket)] == []
 
 
 async def hang_up(stream: trio.SocketStream) -> None:

@@ -1,4 +1,4 @@
-"""A TCP stream that is held and slowed down: the bytes arrive whole, in order, and not too early.
+"""A line that is held and slowed down: the bytes arrive whole, in order, and not too early.
 
 The two ends are sockets of this machine, so that what is sent is there at once, and the clock is virtual.
 """
@@ -18,9 +18,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from loadsim.link.eager_stream import EagerStream
 from loadsim.link.transport import Slowness
-from tests.link.test_eager_stream import pair
+from tests.link.line import Line, sockets
 
 pytestmark = pytest.mark.network
 
@@ -37,18 +36,17 @@ def steady(latency: float, bandwidth: float | None = None) -> Slowness:
 class End:
     """One end of a connection, read to its end; *got* is what came, *at* when."""
 
-    def __init__(self, connected: socket.socket | EagerStream) -> None:
-        if isinstance(connected, socket.socket):
-            connected.setblocking(False)
-            connected = EagerStream(connected)
-        self.stream = connected
+    def __init__(self, connected: socket.socket, nursery: trio.Nursery) -> None:
+        connected.setblocking(False)
+        self.stream = Line(connected, nursery)
         self.got = bytearray()
         self.at: list[tuple[int, float]] = []
         self.end: BaseException | float | None = None
 
     async def read(self) -> None:
+        self.stream.begin()
         try:
-            while data := await self.stream.receive_some(20_000):
+            while data := await self.stream.receive_some():
                 self.got += data
                 self.at.append((len(self.got), trio.current_time()))
             self.end = trio.current_time()
@@ -61,20 +59,21 @@ class End:
 
 
 @asynccontextmanager
-async def ends() -> AsyncIterator[tuple[End, End, trio.Nursery]]:
-    """Yield the end that is in trouble, the other one, and a nursery in which both are read."""
-    near, far = pair()
-    here, there = End(near), End(far)
-    try:
-        async with trio.open_nursery() as nursery:
+async def ends(*, idle: bool = False) -> AsyncIterator[tuple[End, End, trio.Nursery]]:
+    """Yield the end that is in trouble, the other one, which is not read if *idle*, and a nursery for their tasks."""
+    async with trio.open_nursery() as nursery:
+        near, far = sockets()
+        here, there = End(near, nursery), End(far, nursery)
+        try:
             nursery.start_soon(here.read)
-            nursery.start_soon(there.read)
+            if not idle:
+                nursery.start_soon(there.read)
             yield here, there, nursery
+        finally:
             nursery.cancel_scope.cancel()
-    finally:
-        with trio.CancelScope(shield=True):
-            await trio.aclose_forcefully(here.stream)
-            await trio.aclose_forcefully(there.stream)
+            with trio.CancelScope(shield=True):
+                await here.stream.aclose()
+                await there.stream.aclose()
 
 
 @pytest.fixture
@@ -139,7 +138,6 @@ async def test_the_end_comes_behind_what_is_under_way(virtual: MockClock) -> Non
 
         assert bytes(here.got) == b"goodbye"
         assert here.end == pytest.approx(begin + 1.0)
-        assert await here.stream.receive_some() == b""
 
 
 async def test_a_reset_breaks_a_slow_stream(virtual: MockClock) -> None:
@@ -210,27 +208,26 @@ async def test_a_held_stream_lets_the_others_window_fill(virtual: MockClock) -> 
 
 
 async def test_a_send_in_the_middle_of_which_the_stream_is_held_goes_on_where_it_was(virtual: MockClock) -> None:
-    near, far = pair()
-    here, there = End(near), End(far)
-    data = bytes(range(256)) * 100_000
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(near.send_all, data)
+    async with ends(idle=True) as (here, there, nursery):
+        data = bytes(range(256)) * 100_000
+        nursery.start_soon(here.stream.send_all, data)
         await trio.sleep(1)  # the other side reads nothing yet: the buffers are full
-        near.hold()
-        nursery.start_soon(there.read)
-        await trio.sleep(1)
-        held = len(there.got)
-        await trio.sleep(10)
-        assert 0 < len(there.got) == held < len(data)
+        here.stream.hold()
+        await is_held_and_goes_on(here, there, nursery, data)
 
-        near.release()
-        with trio.fail_after(1000):
-            while len(there.got) < len(data):  # noqa: ASYNC110
-                await trio.sleep(TICK)
-        assert bytes(there.got) == data
-        nursery.cancel_scope.cancel()
-    await trio.aclose_forcefully(here.stream)
-    await trio.aclose_forcefully(there.stream)
+
+async def is_held_and_goes_on(here: End, there: End, nursery: trio.Nursery, data: bytes) -> None:
+    nursery.start_soon(there.read)
+    await trio.sleep(1)
+    held = len(there.got)
+    await trio.sleep(10)
+    assert 0 < len(there.got) == held < len(data)
+
+    here.stream.release()
+    with trio.fail_after(1000):
+        while len(there.got) < len(data):  # noqa: ASYNC110
+            await trio.sleep(TICK)
+    assert bytes(there.got) == data
 
 
 async def test_closing_a_held_stream_wakes_all_who_wait(virtual: MockClock) -> None:
@@ -287,28 +284,13 @@ async def test_what_comes_while_a_slow_stream_is_held_is_late_from_its_release_o
 
 
 async def test_what_is_carried_slowly_stops_when_the_stream_is_held(virtual: MockClock) -> None:
-    near, far = pair()
-    here, there = End(near), End(far)
-    data = bytes(range(256)) * 100_000
-    async with trio.open_nursery() as nursery:
-        near.slow_down(steady(0.0), nursery)
-        await near.send_all(data)
+    async with ends(idle=True) as (here, there, nursery):
+        data = bytes(range(256)) * 100_000
+        here.stream.slow_down(steady(0.0), nursery)
+        await here.stream.send_all(data)
         await trio.sleep(1)  # the other side reads nothing yet: the buffers are full
-        near.hold()
-        nursery.start_soon(there.read)
-        await trio.sleep(1)
-        held = len(there.got)
-        await trio.sleep(10)
-        assert 0 < len(there.got) == held < len(data)
-
-        near.release()
-        with trio.fail_after(1000):
-            while len(there.got) < len(data):  # noqa: ASYNC110
-                await trio.sleep(TICK)
-        assert bytes(there.got) == data
-        nursery.cancel_scope.cancel()
-    await trio.aclose_forcefully(here.stream)
-    await trio.aclose_forcefully(there.stream)
+        here.stream.hold()
+        await is_held_and_goes_on(here, there, nursery, data)
 
 
 async def test_a_slow_stream_takes_no_more_than_it_can_carry(virtual: MockClock) -> None:
@@ -327,9 +309,11 @@ async def test_a_slow_stream_takes_no_more_than_it_can_carry(virtual: MockClock)
 
 
 async def test_a_reset_is_told_to_the_other_side(virtual: MockClock) -> None:
-    near, far = pair()
-    near.reset_on_close()
-    await near.aclose()
+    near, far = sockets()
+    async with trio.open_nursery() as nursery:
+        line = Line(near, nursery)
+        line.reset_on_close()
+        await line.aclose()
     with pytest.raises(OSError) as told:  # noqa: PT011 - its number is what counts
         far.recv(1)
     assert told.value.errno == errno.ECONNRESET

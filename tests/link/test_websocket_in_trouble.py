@@ -11,30 +11,39 @@ import trio
 
 from loadsim.link.link import CallFailed, Link
 from loadsim.link.transport import ConnectionLost, Slowness
-from loadsim.link.websocket import WebSocketTransport
+from loadsim.link.wire import Wire
 from loadsim.metrics.traffic import Traffic
-from loadsim.ocpp.rpc import Rpc
+from loadsim.ocpp.frame import Call
+from loadsim.ocpp.rpc import AskedBadly, Rpc, Stray
 from loadsim.v16.messages import BY_NAME
-from tests.link.peer import peer, self_signed
+from tests.link.peer import Peer, peer
 from tests.link.test_handshake_rules import Request
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.usefixtures("pollers")]
 
 HEARTBEAT = BY_NAME["Heartbeat"]
 
 
-@pytest.fixture(params=["plain", "tls"])
-def certificate(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
-    return None if request.param == "plain" else self_signed(tmp_path)
+class Deaf:
+    """A listener to whom nothing is to be said."""
+
+    def asked(self, link: Link, call: Call | AskedBadly) -> None:
+        raise AssertionError(call)
+
+    def strayed(self, link: Link, stray: Stray, text: str | bytes) -> None:
+        assert stray.kind == "late"
+
+    def ended(self, link: Link) -> None:
+        pass
 
 
 def steady(latency: float, bandwidth: float | None = None) -> Slowness:
     return Slowness(lambda: latency, bandwidth)
 
 
-async def is_lost(transport: WebSocketTransport, code: int = 1006) -> None:
+async def is_lost(csms: Peer, code: int = 1006) -> None:
     with pytest.raises(ConnectionLost) as lost:
-        await transport.receive()
+        await csms.inbox.receive()
     assert lost.value.code == code
 
 
@@ -43,7 +52,7 @@ async def test_the_csms_sees_a_reset(certificate: Path | None) -> None:
         transport = await csms.connect(nursery)
         await transport.send("one")
         await csms.got(1)
-        nursery.start_soon(is_lost, transport)
+        nursery.start_soon(is_lost, csms)
         await transport.reset()
         await csms.ended.wait()
 
@@ -76,7 +85,7 @@ async def test_a_held_connection_neither_pongs_nor_reads_nor_sends_and_goes_on_w
         async def receive() -> None:
             with suppress(ConnectionLost):  # at the end of the test
                 while True:
-                    got.append(await transport.receive())
+                    got.append(await csms.inbox.receive())
 
         nursery.start_soon(receive)
         nursery.start_soon(transport.send, "out")
@@ -96,10 +105,10 @@ async def test_a_held_connection_neither_pongs_nor_reads_nor_sends_and_goes_on_w
 
 async def test_a_call_that_times_out_while_its_connection_is_held_leaves_it_whole(certificate: Path | None) -> None:
     async with peer(certificate) as (csms, nursery):
-        transport = await csms.connect(nursery)
+        transport = await csms.connect(nursery, listening=False)
         traffic = Traffic()
         link = Link(transport, Rpc("a-"), traffic)
-        link.listen(nursery, asked=lambda asked: None, stray=lambda stray, text: None, ended=lambda: None)
+        link.listen(nursery, Deaf())
         transport.hold()
         with pytest.raises(CallFailed) as failed:
             await link.call(HEARTBEAT, b"{}", now=trio.current_time(), timeout=0.1)
@@ -121,7 +130,7 @@ async def test_a_held_connection_can_be_ended_at_once_and_wakes_all_who_wait(
         transport = await csms.connect(nursery)
         transport.hold()
         async with trio.open_nursery() as waiting:
-            waiting.start_soon(is_lost, transport)
+            waiting.start_soon(is_lost, csms)
 
             async def send() -> None:
                 with pytest.raises(ConnectionLost):
@@ -147,12 +156,12 @@ async def test_that_the_csms_hung_up_on_a_held_connection_is_seen_when_it_is_rel
         await csms.send("goodbye")
         nursery.start_soon(csms.websocket.aclose, 1001)
         with trio.move_on_after(0.2) as scope:
-            await transport.receive()
+            await csms.inbox.receive()
         assert scope.cancelled_caught
 
         transport.release()
-        assert await transport.receive() == "goodbye"
-        await is_lost(transport, 1001)
+        assert await csms.inbox.receive() == "goodbye"
+        await is_lost(csms, 1001)
 
 
 async def test_a_slow_connection_delays_both_ways_without_holding_up_who_sends(certificate: Path | None) -> None:
@@ -164,7 +173,7 @@ async def test_a_slow_connection_delays_both_ways_without_holding_up_who_sends(c
         await transport.send("b")
         await csms.send("x")
         assert trio.current_time() - begin < 0.25
-        assert await transport.receive() == "x"
+        assert await csms.inbox.receive() == "x"
         assert 0.3 <= trio.current_time() - begin < 0.55
         await csms.got(2)
 
@@ -255,10 +264,11 @@ async def test_anything_can_be_sent_in_any_number_of_frames(certificate: Path | 
         assert csms.texts == [*sent, "usual"]
 
 
-class Ready:
-    """A stream that never lets a sender wait, and another task of which the turns are counted."""
+class Ready(Wire):
+    """A wire that never lets a sender wait, and another task of which the turns are counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire._socket, wire._poller)
         self.pieces = 0
         self.turns = 0
 
@@ -267,22 +277,19 @@ class Ready:
             self.turns += 1
             await trio.lowlevel.checkpoint()
 
-    async def send_all(self, _: bytes) -> None:
+    def send(self, data: bytes | memoryview) -> int:
         self.pieces += 1
+        return len(data)
 
 
 async def test_a_huge_message_lets_the_others_work_between_its_pieces_however_fast_the_network_is() -> None:
     async with peer() as (csms, nursery):
         transport = await csms.connect(nursery)
-        ready, stream = Ready(), transport._stream
-        transport._stream = ready  # type: ignore[assignment]
-        try:
-            async with trio.open_nursery() as working:
-                working.start_soon(ready.work)
-                await transport.send_raw("x" * (4 << 20))
-                working.cancel_scope.cancel()
-        finally:
-            transport._stream = stream
+        ready = transport._line = Ready(transport._wire)
+        async with trio.open_nursery() as working:
+            working.start_soon(ready.work)
+            await transport.send_raw("x" * (4 << 20))
+            working.cancel_scope.cancel()
 
         assert ready.pieces == 64
         assert ready.turns >= 60
@@ -315,7 +322,7 @@ async def test_a_message_to_a_csms_that_has_gone_says_so() -> None:
         transport = await csms.connect(nursery)
         assert csms.websocket is not None
         nursery.start_soon(csms.websocket.aclose, 1001)
-        await is_lost(transport, 1001)
+        await is_lost(csms, 1001)
         with pytest.raises(ConnectionLost) as lost:
             await transport.send_raw("more")
 

@@ -36,10 +36,11 @@ def measure(charge_points: int = CHARGE_POINTS) -> Iterator[str]:
     live = summary["charge_points"]["online_end"]
     memory = psutil.virtual_memory().total / 2**30
     most = max(each["open_here_at_most"] for each in record["processes"])
-    processes_told = f"{generator['workers']} workers, {len(record['processes'])} sinks of {most:,} at most"
+    busiest = max(each["cpu_max"] for each in record["processes"])
+    sinks = f"{len(record['processes'])} sinks of {most:,} at most, whose busiest second was {busiest:.0%} of a core"
     yield table.figure(
         "live",
-        f"{live:,} in {processes_told}, {memory:.0f} GiB ({summary['verdict']})",
+        f"{live:,} ({summary['verdict']}) in {generator['workers']} workers, {sinks}; {memory:.0f} GiB",
     )
     rates = {name: action["sent"] for name, action in summary["stages"]["hold"]["actions"].items()}
     told = ", ".join(f"{count:,} {name}" for name, count in sorted(rates.items()))

@@ -21,7 +21,7 @@ from loadsim.fleet import Fleet
 from loadsim.limits import raise_timer_resolution
 from loadsim.link.websocket import Endpoint, WebSocketConnector
 from loadsim.metrics.recorder import Recorder
-from loadsim.scenario.load_profile import stage_at, stage_ends
+from loadsim.scenario.load_profile import stage_ends, stage_finder
 from loadsim.scenario.plan import Plan
 from loadsim.workers.garbage import GarbagePolicy
 from loadsim.workers.health import HealthProbe
@@ -153,7 +153,7 @@ def make_fleet(prepare: Prepare, connector: WebSocketConnector, recorder: Record
         clock=Clock(None),
         connector=connector,
         throttle=Throttle(rate / prepare.workers if rate else None, plan.target.connect_in_flight),
-        stage_at=lambda elapsed: stage_at(plan.stages, elapsed),
+        stage_at=stage_finder(plan.stages),
         seed=plan.seed,
         run_id=prepare.run_id,
         preflight=preflight,

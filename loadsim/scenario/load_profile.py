@@ -101,7 +101,7 @@ def stage_at(stages: Sequence[Stage], elapsed: float) -> int:
 
 
 def stage_finder(stages: Sequence[Stage]) -> Callable[[float], int]:
-    """Return `stage_at` for *stages*, of which a worker asks once a call: it costs the same however many there are."""
+    """Return `stage_at` for *stages*: it is asked once a call, and costs the same however many there are."""
     ends = [end - _ROUNDING for end in stage_ends(stages)]
     last = len(stages) - 1
     return lambda elapsed: min(bisect_right(ends, elapsed), last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -23,7 +23,7 @@ from loadsim.scenario.check_thresholds import check_thresholds
 from loadsim.scenario.files import read_identities, read_tags
 from loadsim.scenario.model import MOST_CHARGE_POINTS, FleetModel, ScenarioModel, StageModel, TagClassModel
 from loadsim.scenario.model_fields import EVERY, Amount
-from loadsim.scenario.patterns import id_problem, only_id, placeholders, tag_problem
+from loadsim.scenario.patterns import Filled, id_problem, only_id, placeholders, tag_problem
 from loadsim.scenario.places import KeyPath, Places, unknown
 from loadsim.scenario.plan import Identity
 from loadsim.scenario.timeline import timeline_of
@@ -323,7 +323,7 @@ def _all_tags(classes: dict[str, TagClassModel], places: Places, found: Found) -
         if name in found.tags:
             tags[name] = found.tags[name][: tag_class.count]
         elif tag_class.pattern is not None and tag_class.count and not places.broken("id_tags", name):
-            tags[name] = _filled(tag_class.pattern, tag_class.count, name)
+            tags[name] = Filled(tag_class.pattern, tag_class.count, name)
     return tags
 
 
@@ -334,24 +334,26 @@ def _all_ids(model: ScenarioModel, places: Places, found: Found) -> dict[str, It
         if name in found.identities:
             ids[name] = (identity.id for identity in found.identities[name][: fleet.count])
         elif fleet.count and not places.broken("fleets", name, "id") and not places.broken("fleets", name, "count"):
-            ids[name] = _filled(pattern, fleet.count, name)
+            ids[name] = Filled(pattern, fleet.count, name)
     return ids
-
-
-def _filled(pattern: str, count: int, fleet: str) -> Iterator[str]:
-    return (pattern.format(n=n, fleet=fleet) for n in range(1, count + 1))
 
 
 def _check_collisions(
     places: Places, section: str, what: str, groups: dict[str, Iterable[str]], same: Callable[[str], str]
 ) -> None:
     """Report the first value that two *groups* share; within one they differ by their number, or were checked."""
-    if len(groups) < 2:
-        return
+    prefixes = {name: same(values.prefix) if isinstance(values, Filled) else "" for name, values in groups.items()}
     owner: dict[str, str] = {}
     for name, values in groups.items():
+        if not any(_can_meet(prefixes[name], prefixes[other]) for other in groups.keys() - {name}):
+            continue  # a million values take a second
         for value in values:
             other = owner.setdefault(same(value), name)
             if other != name:
                 places.report((section, name), f"the {what} {shown(value)} is also one of {shown(other)}", key=True)
                 break
+
+
+def _can_meet(prefix: str, other: str) -> bool:
+    """Tell whether a value that begins with the one can be one that begins with the other."""
+    return prefix.startswith(other) or other.startswith(prefix)

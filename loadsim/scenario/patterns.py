@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from ipaddress import ip_address
 from string import Formatter
 from urllib.parse import SplitResult, urlsplit
@@ -52,6 +52,29 @@ def only_id(text: str) -> bool:
         if written != "{id}":
             raise ValueError(f"unknown placeholder {shown(written)}; expected {{id}}")
     return bool(found)
+
+
+class Filled:
+    """The values that a good *pattern* has for the numbers from 1 to *count*, and the name of the *fleet*."""
+
+    def __init__(self, pattern: str, count: int, fleet: str) -> None:
+        self._pattern = pattern
+        self._count = count
+        self._fleet = fleet
+
+    def __iter__(self) -> Iterator[str]:
+        return (self._pattern.format(n=n, fleet=self._fleet) for n in range(1, self._count + 1))
+
+    @property
+    def prefix(self) -> str:
+        """What all of them begin with."""
+        parts = []
+        for literal, name, _, _ in Formatter().parse(self._pattern):
+            parts.append(literal)
+            if name == "n":
+                break
+            parts.append(self._fleet if name else "")
+        return "".join(parts)
 
 
 def listed(names: Collection[str]) -> str:

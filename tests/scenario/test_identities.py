@@ -6,8 +6,11 @@ import io
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loadsim.scenario.identities import write_ids
+from loadsim.scenario.patterns import Filled
 from loadsim.scenario.plan import Identity
 from tests.scenario.helpers import HEAD, STAGES, messages_in, mistakes_in, plan_of
 
@@ -234,3 +237,31 @@ def test_ids_has_a_column_of_parents_where_a_tag_has_one(tmp_path: Path) -> None
         "id_tag,U,u,Accepted,",
         "",
     ]
+
+
+LITERALS = st.text("AaXx0{}", max_size=3).map(lambda text: text.replace("{", "{{").replace("}", "}}"))
+
+
+@given(
+    st.lists(st.one_of(LITERALS, st.sampled_from(["{n}", "{n:02}", "{fleet}"])), max_size=5).map("".join),
+    st.integers(1, 120),
+)
+def test_all_ids_of_a_pattern_begin_with_its_prefix(pattern: str, count: int) -> None:
+    filled = Filled(pattern, count, "a{n}")
+
+    assert all(each.startswith(filled.prefix) for each in filled)
+
+
+def test_patterns_that_cannot_collide_are_not_filled_in_to_see_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = HEAD + "fleets:\n  a: {count: 500000, id: 'A{n}'}\n  b: {count: 500000, id: 'B{n}'}\n" + STAGES
+    monkeypatch.setattr(Filled, "__iter__", pytest.fail)
+
+    assert plan_of(tmp_path, text).charge_points == 1_000_000
+
+
+def test_tags_collide_whatever_their_case(tmp_path: Path) -> None:
+    tags = "id_tags:\n  t: {count: 5, pattern: 'DRV{n}'}\n  u: {count: 5, pattern: 'drv{n:01}'}\n"
+
+    assert messages_in(tmp_path, fleet("count: 1") + tags) == ["9:3 id_tags.u: the id tag 'drv1' is also one of 't'"]

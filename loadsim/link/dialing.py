@@ -61,7 +61,7 @@ class Dialer:
                 failure = error
         self._addresses = []  # ask again: the name may have moved
         assert failure is not None
-        raise ConnectFailed(_BY_ERRNO.get(failure.errno or 0, "unreachable"), str(failure)) from failure
+        raise connect_failed(failure) from failure
 
     async def _resolve(self) -> list[tuple[int, Any]]:
         if self._addresses and trio.current_time() - self._resolved_at <= _RESOLVE_AGAIN_AFTER:
@@ -99,6 +99,11 @@ class Dialer:
         return opened
 
 
+def connect_failed(error: OSError) -> ConnectFailed:
+    """Name what the system has against a connection."""
+    return ConnectFailed(_BY_ERRNO.get(error.errno or 0, "unreachable"), str(error))
+
+
 async def _connect(opening: socket.socket, address: Any) -> None:
     await trio.lowlevel.checkpoint_if_cancelled()
     failed = opening.connect_ex(address)
@@ -108,7 +113,7 @@ async def _connect(opening: socket.socket, address: Any) -> None:
         await trio.lowlevel.wait_writable(opening)
         failed = opening.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if failed:
-        raise OSError(failed, os.strerror(failed))
+        raise OSError(failed, f"Error connecting to {address!r}: {os.strerror(failed)}")
 
 
 def _is_connected(opening: socket.socket) -> bool:

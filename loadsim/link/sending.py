@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 import trio
@@ -132,11 +132,15 @@ class Sending(ABC):
             return  # the reader will see it
         if sent < len(frame):
             self._backlog = _Backlog()
-            self._nursery.start_soon(self._say_rest, frame[sent:])
+            self._start_soon(self._say_rest, frame[sent:])
 
     async def _say_rest(self, rest: bytes) -> None:
         with suppress(ConnectionLost):
             await self._send_whole((rest,))
+
+    def _start_soon(self, function: Callable[..., Awaitable[object]], *arguments: object) -> None:
+        with suppress(RuntimeError):  # the nursery is closed: nobody is left to hear of this connection
+            self._nursery.start_soon(function, *arguments)
 
     def _broke(self) -> ConnectionLost:
         """End it because the network has, and return what to say of it."""

@@ -30,11 +30,6 @@ class Sessions:
         """Return the session that *identity* may go on with, once: a ticket is not used again (appendix C.4)."""
         return self._kept.pop(identity, None)
 
-    def give_back(self, identity: str, session: ssl.SSLSession | None) -> None:
-        """Keep what was taken and not used."""
-        if session is not None:
-            self._kept.setdefault(identity, session)
-
     def keep(self, identity: str, connection: ssl.SSLSocket) -> None:
         """Keep the session of a connection that is about to be closed, where it can be gone on with."""
         if identity not in self._kept:
@@ -68,9 +63,11 @@ async def shake_hands(
     Raises:
         OSError: what OpenSSL or the network have against it.
     """
-    secure = context.wrap_socket(
-        connected, do_handshake_on_connect=False, server_hostname=host, session=session, suppress_ragged_eofs=True
-    )
+    try:
+        secure = context.wrap_socket(connected, do_handshake_on_connect=False, server_hostname=host, session=session)
+    except BaseException:
+        connected.close()
+        raise
     try:
         waited = False
         while True:

@@ -180,16 +180,18 @@ class Trouble:
 
     async def _deliver(self, scope: trio.CancelScope) -> None:
         """Say what arrives when it does; ends when nothing is under way."""
-        with scope:
-            while self._in and self._on_readable is not None:
-                if self._released is not None:
-                    await self.released()
-                elif self._in.due() > trio.current_time():
-                    await trio.sleep_until(self._in.due())
-                else:
-                    self._on_readable()
-                    await trio.lowlevel.checkpoint()
-        self._delivering = None
+        try:
+            with scope:
+                while self._in and self._on_readable is not None:
+                    if self._released is not None:
+                        await self.released()
+                    elif self._in.due() > trio.current_time():
+                        await trio.sleep_until(self._in.due())
+                    else:
+                        self._on_readable()
+                        await trio.lowlevel.checkpoint()
+        finally:
+            self._delivering = None
 
     async def _carry(self, scope: trio.CancelScope) -> None:
         """Bring what is under way to the wire, each piece when it is due; ends when nothing is left."""

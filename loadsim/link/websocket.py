@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-from loadsim.link.dialing import Dialer
+from loadsim.link.dialing import Dialer, connect_failed
 from loadsim.link.opening import HandshakeRefused, Opening
 from loadsim.link.poller import make_poller
 from loadsim.link.tls import Sessions, make_context, shake_hands
@@ -96,6 +96,8 @@ class WebSocketConnector:
             raise ConnectFailed(refused.outcome, refused.detail) from refused
         except ConnectionLost as lost:
             raise ConnectFailed("closed", "the connection broke during the WebSocket handshake") from lost
+        except OSError as error:  # no descriptor for the poller, or too many of them
+            raise connect_failed(error) from error
         if request.subprotocol == SUBPROTOCOL and agreed != SUBPROTOCOL:
             await transport.aclose()  # OCPP-J 1.6, section 3.1.2
             raise ConnectFailed("subprotocol", f"offered {SUBPROTOCOL}, the CSMS agreed to {agreed}")

@@ -153,7 +153,7 @@ class WebSocketTransport(Sending):
                     self._on_message(message)
                 except Exception as error:  # noqa: BLE001 - it is raised, where it belongs
                     self._on_message = _drop
-                    self._nursery.start_soon(_raise, error)
+                    self._start_soon(_raise, error)
             elif isinstance(message, Ping):
                 self._pong(message.payload)
             elif isinstance(message, Close):
@@ -233,14 +233,13 @@ class WebSocketTransport(Sending):
         try:
             on_lost(self._lost.bare())
         except Exception as error:  # noqa: BLE001 - it is raised, where it belongs
-            self._nursery.start_soon(_raise, error)
+            self._start_soon(_raise, error)
 
     def _tell_lost_soon(self) -> None:
         """Tell who listens, but not within what that very task is doing to the connection."""
         self._on_message = _drop
         if self._on_lost is not None and self._early is None:
-            with suppress(RuntimeError):  # the nursery is closed: nobody is left to hear it
-                self._nursery.start_soon(self._tell_lost_unless_cancelled)
+            self._start_soon(self._tell_lost_unless_cancelled)
 
     async def _tell_lost_unless_cancelled(self) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()

@@ -26,12 +26,13 @@ _RESET: Final = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
 class Wire:
     """A connected, non-blocking socket, read when its poller says so."""
 
-    __slots__ = ("_poller", "_socket", "_watched")
+    __slots__ = ("_poller", "_socket", "_waiting", "_watched")
 
     def __init__(self, connected: socket.socket, poller: Poller) -> None:
         self._socket = connected
         self._poller = poller
         self._watched = False
+        self._waiting = False
 
     @property
     def closed(self) -> bool:
@@ -73,7 +74,11 @@ class Wire:
         """
         if self.closed:
             raise trio.ClosedResourceError
-        await trio.lowlevel.wait_writable(self._socket)
+        self._waiting = True
+        try:
+            await trio.lowlevel.wait_writable(self._socket)
+        finally:
+            self._waiting = False
 
     def watch(self, on_readable: Callable[[], None]) -> None:
         """Have *on_readable* called while there is something to receive; see Poller.watch."""
@@ -99,7 +104,8 @@ class Wire:
         """Close the socket; who waits for it is told so."""
         if not self.closed:
             self.unwatch()
-            trio.lowlevel.notify_closing(self._socket)
+            if self._waiting:  # else it would be a system call for nothing
+                trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -13,6 +14,8 @@ from loadsim.workers.protocol import Order, Word, WordReader, pack
 
 MODULE: Final = "loadsim.workers.shard_worker"
 """What a worker process runs."""
+_SINGLE_THREADED: Final = {"OPENBLAS_NUM_THREADS": "1"}
+"""numpy would start a thread for each core at its import, for matrices that nobody multiplies here."""
 _READ: Final = 1 << 16
 _PATIENCE: Final = 2.0
 
@@ -37,6 +40,7 @@ class LocalWorker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
+            env=_SINGLE_THREADED | os.environ,
         )
         return cls(shard, process)
 

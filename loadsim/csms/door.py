@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
-import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import trio
 
-from loadsim.csms.sockets import BACKLOG
+from loadsim.csms.sockets import BACKLOG, bound
 
 _RETRY: Final = 0.1
 """Seconds between two tries to accept, or to listen again."""
@@ -22,17 +20,19 @@ _OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, 
 class Door:
     """Listening sockets. Shut, who comes waits in their backlog; away, who comes is refused, and the port is kept."""
 
-    def __init__(self, listeners: Sequence[trio.SocketListener]) -> None:
+    def __init__(self, listeners: Sequence[trio.SocketListener], *, shared: bool = False) -> None:
+        """Take sockets that listen; *shared* with other processes they are put back so."""
         self._listeners = list(listeners)
         self._places = [(each.socket.family, each.socket.getsockname()) for each in listeners]
+        self._shared = shared
         self._kept: list[socket.socket] = []
         self._closings = 0
         self._absences = 0
         self._accepting: trio.CancelScope | None = None
         self._changed = trio.Event()
 
-    async def serve(self, take: Callable[[trio.SocketStream], None], counts: Counter[str]) -> None:
-        """Have *take* called with what comes through the door, until cancelled; failures are among *counts*."""
+    async def serve(self, take: Callable[[trio.SocketStream], None], count: Callable[[str], None]) -> None:
+        """Have *take* called with what comes through the door, until cancelled; *count* is told of failures."""
         while True:
             if self._closings or self._absences:
                 await self._changed.wait()
@@ -40,7 +40,7 @@ class Door:
             async with trio.open_nursery() as accepting:
                 self._accepting = accepting.cancel_scope
                 for listener in self._listeners:
-                    accepting.start_soon(_accept, listener, take, counts)
+                    accepting.start_soon(_accept, listener, take, count)
 
     def shut(self) -> None:
         """Accept nothing, until ``open`` was called as often."""
@@ -92,7 +92,7 @@ class Door:
 
     def _bind(self) -> None:
         for family, address in self._places[len(self._kept) :]:
-            self._kept.append(_bound(family, address))
+            self._kept.append(bound(family, address, shared=self._shared))
 
     def _change(self) -> None:
         if self._accepting is not None:
@@ -103,7 +103,7 @@ class Door:
 
 
 async def _accept(
-    listener: trio.SocketListener, take: Callable[[trio.SocketStream], None], counts: Counter[str]
+    listener: trio.SocketListener, take: Callable[[trio.SocketStream], None], count: Callable[[str], None]
 ) -> None:
     while True:
         try:
@@ -111,28 +111,7 @@ async def _accept(
         except OSError as error:
             if error.errno not in _OUT_OF_RESOURCES:
                 raise
-            counts["accepts_failed"] += 1
+            count("accepts_failed")
             await trio.sleep(_RETRY)  # those that wait are let in when others hang up
         else:
             take(stream)
-
-
-def _bound(family: int, address: Any) -> socket.socket:
-    """Return a socket bound to *address* as trio's listeners are, which does not listen.
-
-    Raises:
-        OSError: the place is taken.
-    """
-    kept = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if sys.platform == "win32":
-            kept.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:  # connections that have just ended do not count
-            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            kept.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        kept.bind(address)
-    except OSError:
-        kept.close()
-        raise
-    return kept

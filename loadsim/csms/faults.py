@@ -9,25 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import trio
 
 from loadsim.charge_point.draws import Draws
-from loadsim.csms.door import Door
+from loadsim.csms.desk import Lines
 from loadsim.csms.gate import Gate
 from loadsim.errors import UsageError
 from loadsim.scenario.plan import FaultPlan
-
-
-class Host(Protocol):
-    """The CSMS at which faults happen: ``Server``."""
-
-    def reset_all(self) -> int:
-        """Reset every connection at once; return how many charge points were connected."""
-
-    def put_off(self, seconds: float) -> None:
-        """Give handshakes that are under way so much more time."""
 
 
 class _Fault:
@@ -60,10 +50,10 @@ class _Fault:
 class Faults:
     """The faults of one embedded CSMS; ``run`` carries them out, the server asks what it is to do about them.
 
-    All that the server reads and writes passes *gate*.
+    What the server does by itself passes *gate*; what is read and written is held up by the lines.
     """
 
-    def __init__(self, plan: Sequence[FaultPlan], *, seed: int, end: float | None, host: Host, door: Door) -> None:
+    def __init__(self, plan: Sequence[FaultPlan], *, seed: int, end: float | None, lines: Lines) -> None:
         """Take the plan; nothing of it happens from *end* on, in seconds from the beginning.
 
         Raises:
@@ -74,8 +64,7 @@ class Faults:
         if len({each.name for each in plan}) < len(plan):
             raise UsageError("two faults have the same name")
         self._end = math.inf if end is None else end
-        self._host = host
-        self._door = door
+        self._lines = lines
         self._begun = trio.Event()
         self._zero = 0.0
         self._under_way = trio.CancelScope()
@@ -136,24 +125,22 @@ class Faults:
         """Freeze: what comes waits in the sockets, and is read, accepted and answered afterwards."""
         held = self.gate.held
         self.gate.close()
-        self._door.shut()
-        self._host.put_off(fault.plan.duration)
         try:
+            held += await self._lines.stall(fault.plan.duration)
             yield
         finally:
-            fault.messages_held_up = self.gate.held - held
-            self._door.open()
-            await self.gate.open()
+            with trio.CancelScope(shield=True):  # the end of a run ends what lasts, and cuts nothing of that short
+                fault.messages_held_up = self.gate.held + await self._lines.resume() - held
+                await self.gate.open()
 
     @asynccontextmanager
     async def _restart(self, fault: _Fault) -> AsyncIterator[None]:
         """End as a process does that is killed, and come back with its database."""
-        self._door.take_away()
-        fault.connections_reset = self._host.reset_all()
+        fault.connections_reset = await self._lines.take_away()
         try:
             yield
         finally:
-            await self._door.put_back()
+            await self._lines.put_back()
 
     @asynccontextmanager
     async def _refuse(self, fault: _Fault) -> AsyncIterator[None]:

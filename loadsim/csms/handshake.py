@@ -18,7 +18,7 @@ SUBPROTOCOL: Final = "ocpp1.6"
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-class Admitted(msgspec.Struct, frozen=True):
+class Admitted(msgspec.Struct, frozen=True, tag=True):
     """The handshake is accepted; *serve* is False where the connection closes right after (section 3.2)."""
 
     identity: str
@@ -26,7 +26,7 @@ class Admitted(msgspec.Struct, frozen=True):
     serve: bool = True
 
 
-class Refused(msgspec.Struct, frozen=True):
+class Refused(msgspec.Struct, frozen=True, tag=True):
     """The handshake is answered with an HTTP status other than 101."""
 
     status: int

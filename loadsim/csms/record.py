@@ -31,19 +31,24 @@ class ServerCounts:
 
     *broken* connections ended in an error of the peer or of the WebSocket library; close code 1006 is one that
     was lost without a close frame. *no_request*: no handshake came that could be answered. *answers* are
-    CALLRESULT and CALLERROR, whether or not they answer a call.
+    CALLRESULT and CALLERROR, whether or not they answer a call. *lost_processes*, by number from 1, are those of
+    the *processes* that hold the connections which have ended before their time, and how.
     """
 
-    __slots__ = ("closed", "connections", "frames")
+    __slots__ = ("closed", "connections", "frames", "lost_processes", "processes")
 
-    def __init__(self) -> None:
+    def __init__(self, processes: int = 1) -> None:
+        self.processes = processes
+        self.lost_processes: dict[int, str] = {}
         self.connections: Counter[str] = Counter()
         self.closed: Counter[int] = Counter()
         self.frames: Counter[str] = Counter()
 
     def record(self) -> dict[str, Any]:
         """Return plain numbers by name, for JSON."""
+        lost = {str(number): why for number, why in sorted(self.lost_processes.items())}
         return {
+            "processes": {"count": self.processes, "lost": lost},
             "connections": {event: self.connections[event] for event in CONNECTION_EVENTS},
             "closed": {str(code): count for code, count in sorted(self.closed.items())},
             "frames": {kind: self.frames[kind] for kind in FRAME_KINDS},
@@ -72,10 +77,7 @@ def describe(record: Mapping[str, Any]) -> Iterator[str]:
         f"charge points  {known['known']:,} known, {known['accepted']:,} accepted;"
         f" {connections['opened']:,} connections, {connections['open_max']:,} at a time"
     )
-    if trouble := _listed({name: connections[name] for name in CONNECTION_EVENTS[2:]}):
-        yield f"connections    {trouble}"
-    if codes := _listed({name: count for name, count in record["closed"].items() if name != "1000"}):
-        yield f"close codes    {codes}"
+    yield from _connections(record)
     if frames := _listed({name: record["frames"][name] for name in FRAME_KINDS[3:]}):
         yield f"frames         {frames}"
     if strays := _listed(record.get("strays", {})):
@@ -98,6 +100,16 @@ def describe(record: Mapping[str, Any]) -> Iterator[str]:
     yield from _planned(record.get("planned_calls", {}))
     yield from _actions(record["actions"])
     yield from _calls(record.get("calls", {}))
+
+
+def _connections(record: Mapping[str, Any]) -> Iterator[str]:
+    processes = record["processes"]
+    for number, why in processes["lost"].items():
+        yield f"processes      process {number} of {processes['count']} {why}"
+    if trouble := _listed({name: record["connections"][name] for name in CONNECTION_EVENTS[2:]}):
+        yield f"connections    {trouble}"
+    if codes := _listed({name: count for name, count in record["closed"].items() if name != "1000"}):
+        yield f"close codes    {codes}"
 
 
 def _actions(actions: Mapping[str, Any]) -> Iterator[str]:

@@ -226,7 +226,8 @@ class EmbeddedCsms(msgspec.Struct, frozen=True, kw_only=True):
     Authorize answered Blocked although the tag is good. *tags* is accept-all when None, else what each tag
     is answered (unknown tags: Invalid). *parents* are parentIdTags by tag; *expiries* by tag, RFC 3339, are when
     an accepted one becomes Expired. *concurrent_tx*: StartTransaction with a tag that has an open transaction
-    already is answered ConcurrentTx. *calls* are what it asks of its charge points by itself.
+    already is answered ConcurrentTx. *calls* are what it asks of its charge points by itself. *processes* hold
+    the connections, on one port.
     """
 
     interval: int = 300
@@ -237,6 +238,7 @@ class EmbeddedCsms(msgspec.Struct, frozen=True, kw_only=True):
     parents: dict[str, str] = {}
     expiries: dict[str, str] = {}
     concurrent_tx: bool = False
+    processes: int = 1
     calls: tuple[PlannedCall, ...] = ()
     faults: tuple[FaultPlan, ...] = ()
     """Those of the plan's that it is to do itself (``csms``)."""

@@ -12,10 +12,10 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed
 
-from loadsim.csms import server as server_module
-from loadsim.csms.door import Door
+from loadsim.csms import lines as lines_module
+from loadsim.csms.lines import LocalLines
 from loadsim.csms.options import ServerOptions
-from loadsim.csms.server import Server, serve
+from loadsim.csms.server import Client, Server, serve
 from loadsim.errors import UsageError
 from loadsim.scenario.plan import EmbeddedCsms
 from loadsim.v16.central import Central
@@ -84,7 +84,7 @@ async def test_what_is_no_handshake_is_answered_400() -> None:
 
 
 async def test_a_peer_that_never_asks_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "HANDSHAKE_TIMEOUT", 0.1)
+    monkeypatch.setattr(lines_module, "HANDSHAKE_TIMEOUT", 0.1)
     async with running() as server:
         async with await dial(server) as stream:
             assert await stream.receive_some() == b""
@@ -98,7 +98,7 @@ async def test_a_peer_that_leaves_within_its_handshake_is_not_waited_for(linger:
             await stream.send_all(HOSTILE["half a handshake"])
             if linger is not None:  # it leaves with a reset
                 stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        with trio.fail_after(server_module.HANDSHAKE_TIMEOUT / 2):
+        with trio.fail_after(lines_module.HANDSHAKE_TIMEOUT / 2):
             await settled(server, "no_request", 1)
 
 
@@ -160,7 +160,7 @@ async def test_many_connections_of_one_identity_leave_one() -> None:
             nursery.start_soon(come_and_go)
         await settled(server, "replaced", 19)
         assert server.connections == 1
-        server.close_all(1001, "end of the test")
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_binary_frame_closes_the_connection_with_1003() -> None:
@@ -240,12 +240,12 @@ class Exhausted:
 
 async def test_a_lack_of_descriptors_is_counted_and_survived() -> None:
     listener = Exhausted()
-    door = Door(cast("list[trio.SocketListener]", [listener]))
-    server = Server(ServerOptions(), Central(EmbeddedCsms()), "ws://none", door)
+    await listener.socket.bind(("127.0.0.1", 0))
+    lines = LocalLines[Client](cast("list[trio.SocketListener]", [listener]))
+    server = Server(ServerOptions(), Central(EmbeddedCsms()), lines)
     with trio.move_on_after(0.5):
-        async with trio.open_nursery() as nursery:
-            await server.accept(nursery)
-    door.close()
+        await lines.serve(server)
+    lines.close()
 
     assert listener.tried == 3
     assert server.record()["connections"]["accepts_failed"] == 2

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected
 
-from loadsim.csms import server as server_module
+from loadsim.csms import lines as lines_module
 from loadsim.csms.options import ServerOptions
 from loadsim.csms.server import Server, serve
 from loadsim.csms.sockets import reset
@@ -14,7 +14,7 @@ from loadsim.errors import UsageError
 from loadsim.scenario.plan import EmbeddedCsms, FaultPlan, PlannedCall
 from loadsim.v16.central import Central
 from tests.csms.peer import GOOD_HANDSHAKE, Peer, connected, dial, settled
-from tests.csms.troubled import LATE, SOON, START, begun, fault, of, timed, troubled
+from tests.csms.troubled import LATE, SOON, START, begun, fault, lines_of, of, timed, troubled
 
 pytestmark = pytest.mark.network
 
@@ -67,16 +67,16 @@ async def test_who_comes_during_a_stall_waits_in_the_backlog_and_is_served() -> 
         began = await begun(server, "stall")
         stream = await dial(server)  # the system's own answer
         await stream.aclose()
-        assert server._streams == set()
+        assert lines_of(server).streams == set()
         async with connected(server, boot=True):
             assert began + 0.6 <= trio.current_time() < began + 0.6 + LATE
         assert of(server, "stall")["messages_held_up"] == 0
 
 
 async def test_a_handshake_under_way_is_not_timed_out_by_a_stall(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "HANDSHAKE_TIMEOUT", 0.5)
+    monkeypatch.setattr(lines_module, "HANDSHAKE_TIMEOUT", 0.5)
     async with troubled(fault("stall", 0.8, at=0.0)) as server, await dial(server) as stream:
-        while not server._opening:  # noqa: ASYNC110
+        while not lines_of(server).opening:  # noqa: ASYNC110
             await trio.sleep(0.005)
         await begun(server, "stall")
         await stream.send_all(b"GET /CP1 HTTP/1.1\r\n" + GOOD_HANDSHAKE + b"\r\n")

@@ -6,8 +6,9 @@ from typing import Any
 
 import trio
 
+from loadsim.csms.lines import LocalLines
 from loadsim.csms.options import ServerOptions
-from loadsim.csms.server import Server
+from loadsim.csms.server import Client, Server
 from loadsim.scenario.plan import EmbeddedCsms, FaultPlan
 from tests.csms.peer import Peer, running
 
@@ -30,6 +31,13 @@ async def troubled(*faults: FaultPlan, end: float | None = None, **behaviour: An
 
 def of(server: Server, name: str) -> Any:
     return server.record()["faults"][name]
+
+
+def lines_of(server: Server) -> LocalLines[Client]:
+    """Return the lines of a CSMS that has them in its own process."""
+    lines = server._faults._lines
+    assert isinstance(lines, LocalLines)
+    return lines
 
 
 async def begun(server: Server, name: str) -> float:

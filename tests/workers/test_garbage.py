@@ -114,7 +114,7 @@ async def test_without_garbage_hardly_any_collection_is_made(autojump_clock: Moc
 
         await trio.sleep(60)
 
-        assert len(pauses) - before < 60 / 0.2 / 10
+        assert len(pauses) - before < 60 / 0.1 / 10
 
 
 def test_the_collector_is_left_as_it_was() -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
@@ -17,6 +18,8 @@ from loadsim.v16.central import Central
 
 DEADLINE = 20.0
 BOOT = {"chargePointVendor": "Acme", "chargePointModel": "AC22"}
+PROCESSES = 1
+"""In how many the CSMS of a test has its connections, where the test does not say."""
 GOOD_HANDSHAKE = (
     b"Host: csms\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
@@ -26,6 +29,9 @@ GOOD_HANDSHAKE = (
 @asynccontextmanager
 async def running(options: ServerOptions | None = None, **behaviour: Any) -> AsyncIterator[Server]:
     chosen = options or ServerOptions(behaviour=EmbeddedCsms(**behaviour))
+    if PROCESSES > 1:
+        processes = msgspec.structs.replace(chosen.behaviour, processes=PROCESSES)
+        chosen = msgspec.structs.replace(chosen, behaviour=processes)
     with trio.fail_after(DEADLINE):
         async with trio.open_nursery() as nursery:
             server = await nursery.start(serve, chosen, Central(chosen.behaviour))

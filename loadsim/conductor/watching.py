@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
@@ -44,7 +43,9 @@ class Watch:
                     await state.all_gone.wait()
                 await self._look()
                 if due >= drawn_next:
-                    drawn_next = due + _pause_after(screen.refresh)
+                    begun = time.perf_counter()
+                    screen.refresh()
+                    drawn_next = due + drawn_again_after(time.perf_counter() - begun)
                 if progress.elapsed > deadline and self._all_silent():
                     break
             await self._give_up_if_unreachable(over=True)
@@ -121,9 +122,6 @@ class Watch:
         await state.end_now()
 
 
-def _pause_after(draw: Callable[[], None]) -> float:
-    """Draw, and return the seconds until it is to be done again."""
-    begun = time.perf_counter()
-    draw()
-    took = time.perf_counter() - begun
+def drawn_again_after(took: float) -> float:
+    """Return the seconds from one picture, which *took* so many, to the next."""
     return min(max(took / _MOST_DRAWING, _DRAWN_EVERY), _DRAWN_AT_LEAST_EVERY)

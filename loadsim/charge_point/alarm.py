@@ -19,8 +19,10 @@ class Alarm(Timer):
         self._sleeper: trio.lowlevel.Task | None = None
         self._rung = False
 
-    async def sleep_until(self, at: float = math.inf) -> bool:
+    async def sleep_until(self, at: float = math.inf, lateness: list[float] | None = None) -> bool:
         """Sleep until *at*, or until the alarm rings; tell whether it rang.
+
+        How late the wake-up was, in seconds, is appended to *lateness*; not of one that the alarm rang for.
 
         Raises:
             RuntimeError: another task sleeps already.
@@ -31,6 +33,8 @@ class Alarm(Timer):
         self._sleeper = trio.lowlevel.current_task()
         self.set(at)
         await trio.lowlevel.wait_task_rescheduled(self._give_up)
+        if lateness is not None and not self._rung:
+            lateness.append(trio.current_time() - at)
         return self._rung
 
     def ring(self) -> None:

@@ -14,6 +14,8 @@ from loadsim.charge_point.connecting import Connecting
 from loadsim.charge_point.context import Context, moved_on
 from loadsim.charge_point.dialect import Dialect
 from loadsim.charge_point.pings import Pings, start_pings
+from loadsim.charge_point.preflight import Preflight
+from loadsim.charge_point.routine import Routine
 from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.charge_point.tags import TagPool
 from loadsim.link.link import Link
@@ -25,8 +27,8 @@ class ChargePoint(Connecting):
     """A simulated charge point. `live` is its life; everything else serves its dialect's behaviours."""
 
     __slots__ = (
+        "_at_stop",
         "_csms_time",
-        "_living",
         "_tasks",
         "dialect",
         "fleet_size",
@@ -79,7 +81,7 @@ class ChargePoint(Connecting):
         """What the dialect must remember: registration, configuration."""
         self.lives = 0
         self.living_since = 0.0
-        self._living: trio.CancelScope | None = None
+        self._at_stop: list[Callable[[], Awaitable[None]]] | None = None
         self._tasks: Company | None = None
 
     def adopt_clock(self, csms_time: str) -> None:
@@ -109,10 +111,13 @@ class ChargePoint(Connecting):
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                nursery.start_soon(self._do_for_life)
+                if self.context.preflight is not None:
+                    self.spawn(self._begin_with_the_run, self.context.preflight)
+                else:
+                    await self.dialect.living(self)
                 await self._keep_connected(nursery)
         finally:
-            self._nursery = self._tasks = self._beside = None
+            self._nursery = self._tasks = self._beside = self._at_stop = None
             self._enter("")
             if self.trouble is not None:
                 self.trouble.end(gone=self._went_before_the_end)
@@ -127,6 +132,12 @@ class ChargePoint(Connecting):
                 self._tasks = Company()
             self._tasks.start(self._nursery, task, *args)
 
+    def run_at_stop(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Run *task* when `stop` is called, once; it never raises."""
+        if self._at_stop is None:
+            self._at_stop = []
+        self._at_stop.append(task)
+
     def stop(self) -> None:
         """Let nothing more fall due; the open call is awaited, then the connection is closed."""
         if self.stopped_at is None:
@@ -136,11 +147,13 @@ class ChargePoint(Connecting):
             self._count_online(False)  # however long it takes to go: the plan does not want it online any more
         if self.is_silent and self.link is not None and self.context.ended_at is None:
             self.link.fail_open_call("connection_lost taken offline while the connection was half open")
-        for scope in (self._living, self._doing):
-            if scope is not None:
-                scope.cancel()
+        self._interrupt()
         if self._tasks is not None:
             self._tasks.dismiss()
+        if self._nursery is not None:
+            tasks, self._at_stop = self._at_stop or (), None
+            for task in tasks:
+                self._nursery.start_soon(task)
 
     def give_up(self) -> None:
         """Give up the open call: the end of the run does not wait for it any longer."""
@@ -152,13 +165,9 @@ class ChargePoint(Connecting):
         ended_at = self.context.ended_at
         return ended_at is None or (self.stopped_at is not None and self.stopped_at < ended_at)
 
-    async def _do_for_life(self) -> None:
-        if self.stopping:
-            return  # stopped before it could begin
-        with trio.CancelScope() as self._living:
-            if self.context.preflight is not None:
-                await self.context.preflight.begun.wait()
-            await self.dialect.living(self)
+    async def _begin_with_the_run(self, preflight: Preflight) -> None:
+        await preflight.begun.wait()
+        await self.dialect.living(self)
 
     async def _say_last_words(self) -> None:
         """Let a charge point that is taken offline by the plan, in the middle of the run, end what it has begun."""
@@ -167,6 +176,12 @@ class ChargePoint(Connecting):
 
     def _behave(self) -> Awaitable[None]:
         return self.dialect.connected(self)
+
+    def _go_on(self) -> Routine:
+        return self.dialect.routine(self)
+
+    def _disconnected(self) -> None:
+        self.dialect.disconnected(self)
 
     def _linked(self) -> None:
         start_pings(self)

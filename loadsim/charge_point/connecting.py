@@ -4,84 +4,50 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext, suppress
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 import trio
 
-from loadsim.charge_point.caller import Caller
 from loadsim.charge_point.company import Company
 from loadsim.charge_point.context import Context
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.incidents import count_lost, count_refused, count_stray
-from loadsim.charge_point.malformed import DUPLICATE, LARGE, malformed
+from loadsim.charge_point.linked import SILENT, Leaving, Linked
 from loadsim.charge_point.preflight import Finding
 from loadsim.charge_point.reconnect import wait_before_try
+from loadsim.charge_point.routine import Routine
 from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.link.link import Link
-from loadsim.link.transport import ConnectFailed, ConnectionLost, Slowness, Transport
+from loadsim.link.transport import ConnectFailed, Slowness, Transport
 from loadsim.ocpp.frame import Call
-from loadsim.ocpp.rpc import AskedBadly, Provoked, Rpc, Stray
+from loadsim.ocpp.rpc import AskedBadly, Provoked, Stray
 
 # A CSMS may have one unanswered CALL (section 4.1.1); more than these are a flood, and only counted.
 _MOST_ANSWERS_AT_A_TIME: Final = 32
 
-State = Literal["", "booting", "online", "backing_off"]
 
-
-class _Leaving(NamedTuple):
-    """Why a connection is to end before the charge point is stopped.
-
-    *away* is seconds until it connects again after a reboot; None is a drop, after which it does as its schedule has
-    it. *why* is told of the open call, which ends with the connection; with None the call has its answer first.
-    """
-
-    how: Literal["close", "abort", "reset"]
-    why: str | None
-    away: float | None = None
-
-
-_SILENT: Final = _Leaving("abort", "taken offline while the connection was half open")
-_DROPPED: Final = "a planned fault dropped the connection"
-_NO_POWER: Final = "the charge point lost its power, or was reset"
-
-
-class Connecting(Caller, ABC):
+class Connecting(Linked, ABC):
     """A charge point as far as its connections go; what it does with them is its dialect's."""
 
     __slots__ = (
         "_answering",
         "_beside",
-        "_counts_online",
-        "_doing",
-        "_leaving",
         "_nursery",
-        "_online_since",
-        "_rpc",
-        "_state",
         "connections",
         "fleet",
         "n",
-        "number",
         "password",
     )
 
     def __init__(
         self, context: Context, settings: ChargePointSettings, identity: str, number: int, fleet: str, n: int
     ) -> None:
-        super().__init__(context, settings, identity)
-        self.number = number
+        super().__init__(context, settings, identity, number)
         self.fleet = fleet
         self.n = n
         self.password: str | bytes | None = None
         """For basic auth, where it has one of its own; bytes are an AuthorizationKey that the CSMS has set."""
         self.connections = 0
-        self._rpc = Rpc(f"{context.run_id}{number:x}-", any_id_answers=settings.framing == "object")
-        self._state: State = ""
-        self._online_since = 0.0
-        self._counts_online = False
-        self._doing: trio.CancelScope | None = None
-        self._leaving: _Leaving | None = None
         self._nursery: trio.Nursery | None = None
         self._beside: Company | None = None
         self._answering = 0
@@ -106,7 +72,15 @@ class Connecting(Caller, ABC):
 
     @abstractmethod
     def _behave(self) -> Awaitable[None]:
-        """Do what a charge point does while a connection is open, until cancelled."""
+        """Do what a charge point does when a connection has been opened, until it is done or cancelled."""
+
+    @abstractmethod
+    def _go_on(self) -> Routine:
+        """Return what it does from then on, as long as the connection is open."""
+
+    @abstractmethod
+    def _disconnected(self) -> None:
+        """Take in that the connection has ended, or is about to."""
 
     @abstractmethod
     async def _say_last_words(self) -> None:
@@ -123,82 +97,6 @@ class Connecting(Caller, ABC):
     @abstractmethod
     def _came_late(self, text: str) -> None:
         """Take in an answer that came after its call had ended."""
-
-    # How connections end.
-
-    @property
-    def linked(self) -> bool:
-        """Whether there is a connection that has not ended, and is not just being ended without a last word."""
-        return super().linked and (self._leaving is None or self._leaving.why is None)
-
-    @property
-    def reachable(self) -> bool:
-        """Whether it has a connection, and is not about to end it."""
-        return self.linked and self._leaving is None and not self.over
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether its connection is half open on purpose."""
-        return self.link is not None and self.link.transport.held
-
-    @property
-    def is_online(self) -> bool:
-        """Whether the socket is open and the boot accepted."""
-        return self._state == "online" and self.reachable
-
-    def reboot(self, seconds: float, *, abrupt: bool = False) -> None:
-        """Hang up, be away for *seconds* and connect again; *abrupt* is without a closing handshake."""
-        self._leave(_Leaving("abort" if abrupt else "close", _NO_POWER if abrupt else None, seconds))
-
-    def drop(self, how: Literal["close", "reset"]) -> None:
-        """End the connection at once, with a closing handshake or a TCP reset, and connect again by the schedule.
-
-        The open call ends with it; the registration, transactions, and what waits to be sent are kept.
-        """
-        self._leave(_Leaving(how, _DROPPED))
-
-    def _leave(self, leaving: _Leaving) -> None:
-        if self.trouble is not None:
-            self.trouble.hits.hung_up()
-        self._leaving = leaving
-        why = _SILENT.why if leaving.why is None and self.is_silent else leaving.why
-        if why is not None and self.link is not None:  # its behaviours end when the open call has
-            self.link.fail_open_call(f"connection_lost {why}")
-        if self._doing is not None:
-            self._doing.cancel()
-
-    async def send_malformed(self, kind: str, uniform: float, begins: Callable[[], None]) -> None:
-        """Send a message of *kind* between two calls; *begins* is called when it goes out, if it does.
-
-        *uniform*, from [0, 1), chooses among the variants of the kind. Of large messages a few go out at a time.
-        """
-        async with self.context.large_messages if kind in LARGE else nullcontext():
-            await self._turn.take()
-            try:
-                link = self.link
-                message_id = self._rpc.last_id if kind == DUPLICATE else self._rpc.new_id()
-                if link is None or not self.reachable or self.is_silent or message_id is None:
-                    return
-                built = malformed(kind, message_id, uniform)
-                self._rpc.provoke(built.message_id, nameless=built.nameless)
-                begins()
-                traffic = self.context.recorder.traffic
-                traffic.messages_sent += 1
-                traffic.bytes_sent += len(built.message)  # all of them are ASCII
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._give_up_sending, nursery.cancel_scope)
-                    with suppress(ConnectionLost):  # the reader says so too
-                        await link.transport.send_raw(built.message, frames=built.frames)
-                    nursery.cancel_scope.cancel()
-            finally:
-                self._turn.release()
-
-    async def _give_up_sending(self, sending: trio.CancelScope) -> None:
-        """End the connection, in the middle of a malformed message, when it cannot be sent in the time of a call."""
-        await trio.sleep(self.settings.call_timeout)
-        if self.trouble is not None and not self.over:
-            self.trouble.hits.gave_up()
-        sending.cancel()
 
     # One connection after the other.
 
@@ -257,13 +155,28 @@ class Connecting(Caller, ABC):
         """Connect, behave until the connection is lost or the charge point is stopped, hang up."""
         self._enter("booting")
         link = None
-        with trio.CancelScope() as self._doing:
-            link = await self._connect(nursery, retry)
+        self._interrupted = False
+        try:
+            with trio.CancelScope() as self._doing:
+                link = await self._connect(nursery, retry)
+                if link is not None:
+                    await self._behave()
+            if link is None:
+                return
+            routine = self._routine = self._go_on()
+            while not self._interrupted:
+                if trio.current_time() < routine.at:
+                    self._doing = None  # asleep it needs none
+                    rang = await routine.alarm.sleep_until(routine.at, self.context.recorder.lateness)
+                    routine.woken(rang=rang)
+                else:
+                    with trio.CancelScope() as self._doing:
+                        await routine.act()
+        finally:
+            self._routine = None
             if link is not None:
-                await self._behave()
-        if link is None:
-            return
-        leaving = _SILENT if self.is_silent and not self._is_abrupt else self._leaving
+                self._disconnected()
+        leaving = SILENT if self.is_silent and not self._is_abrupt else self._leaving
         if link.lost is None and (leaving is None or leaving.why is None):
             await self._turn.take()  # the open call, of whichever behaviour, has its answer first
             self._turn.release()
@@ -283,7 +196,7 @@ class Connecting(Caller, ABC):
     def _is_abrupt(self) -> bool:
         return self._leaving is not None and self._leaving.how != "close"
 
-    async def _hang_up(self, link: Link, leaving: _Leaving | None) -> None:
+    async def _hang_up(self, link: Link, leaving: Leaving | None) -> None:
         """End a connection that holds, as *leaving* has it; None: the charge point is stopped."""
         if self._beside is not None and leaving is not None and leaving.how != "close":
             self._beside.dismiss()
@@ -365,8 +278,8 @@ class Connecting(Caller, ABC):
     def ended(self, link: Link) -> None:
         """See Listener.ended."""
         self._broke(link)
-        if self._doing is not None and self.link is link:
-            self._doing.cancel()
+        if self.link is link:
+            self._interrupt()
 
     async def _answer(self, link: Link, call: Call | AskedBadly, received_at: float) -> None:
         preflight = self.context.preflight
@@ -376,33 +289,3 @@ class Connecting(Caller, ABC):
             await self._obey(link, call, received_at)
         finally:
             self._answering -= 1
-
-    # Bookkeeping.
-
-    @property
-    def online_since(self) -> float:
-        """When the charge point last came online, in seconds of the run."""
-        return self._online_since
-
-    def online(self) -> None:
-        """Say that the socket is open and the boot accepted."""
-        self._online_since = self.context.clock.elapsed
-        self._enter("online")
-        self.context.connectors_freed += 1  # those of a charge point that was away can be found again
-        self.context.most_online = max(self.context.most_online, self.context.states["online"])
-        if self.trouble is not None and not self.over:
-            self.trouble.hits.online(self._online_since)
-
-    def _enter(self, state: State) -> None:
-        states = self.context.states
-        if self._state:
-            states[self._state] -= 1
-        self._state = state
-        if state:
-            states[state] += 1
-        self._count_online(state == "online" and not self.stopping)
-
-    def _count_online(self, online: bool) -> None:
-        if online != self._counts_online:
-            self._counts_online = online
-            self.context.recorder.online_time.change(self.context.clock.elapsed, 1 if online else -1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from loadsim.charge_point.arrival import Arrival
+from loadsim.charge_point.routine import Routine
 from loadsim.charge_point.settings import ChargePointSettings
 from loadsim.ocpp.action import Action
 
@@ -38,11 +39,15 @@ class Dialect:
     version: str
     actions: Mapping[str, Action]
     connected: Behaviour
-    """What a charge point does while a connection is open."""
+    """What a charge point does when a connection has been opened; cancelled when that ends."""
     living: Behaviour
-    """What goes on while a charge point is planned to be online, connected or not."""
+    """Begins what goes on while a charge point is planned to be online, connected or not."""
     memory: Callable[[], Any]
     """Makes what a charge point remembers across connections."""
+    routine: Callable[[ChargePoint], Routine] = lambda charge_point: Routine()
+    """What it does again and again after that, as long as the connection is open."""
+    disconnected: Callable[[ChargePoint], None] = lambda charge_point: None
+    """Puts an end to what began with the connection: it has ended, or is about to."""
     answers: Callable[[ChargePoint], bool]
     """Whether a charge point answers the CSMS's calls at all now."""
     commands: Mapping[str, Command] = field(default_factory=dict)

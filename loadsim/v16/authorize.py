@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from functools import partial
-from operator import attrgetter
+from collections.abc import Iterator
 from typing import Final
 
-import trio
-
 from loadsim.charge_point.charge_point import ChargePoint
-from loadsim.charge_point.tags import DrawnTag
+from loadsim.charge_point.tags import DrawnTag, TagPool
 from loadsim.v16.memory import is_accepted
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import AuthorizeRequest, AuthorizeResponse
-from loadsim.v16.open_arrivals import arrival_times, send_as_due
+from loadsim.v16.open_arrivals import OpenArrivals, arrival_times
 from loadsim.v16.status import learn
 
 AUTHORIZE: Final = BY_NAME["Authorize"]
-_CLASS: Final = attrgetter("tag_class")
 
 
-def authorize(charge_point: ChargePoint) -> Awaitable[None]:
-    """Authorize as drivers arrive, until cancelled.
-
-    No coroutine of its own around the one that it returns: every charge point would pay for it as long as it lives.
-    """
+def authorize(charge_point: ChargePoint) -> None:
+    """Authorize as drivers arrive, until the charge point stops."""
     settings, tags = charge_point.settings.authorize, charge_point.tags
-    if settings is None or settings.rate == 0 or tags is None:
-        return trio.lowlevel.checkpoint()  # noqa: ASYNC105 - whoever gets it awaits it
-    tag_draws = charge_point.draws(f"tags {charge_point.lives}")
-    arrival_draws = charge_point.draws(f"arrivals {charge_point.lives}")
-    times = arrival_times(settings, charge_point.living_since, arrival_draws)
-    drivers = partial(tags.draw, tag_draws)
-    return send_as_due(charge_point, AUTHORIZE, times, drivers, partial(_send, charge_point), _CLASS)
+    if settings is not None and settings.rate > 0 and tags is not None:
+        draws = charge_point.draws(f"arrivals {charge_point.lives}")
+        _Authorizations(charge_point, tags, arrival_times(settings, charge_point.living_since, draws))
 
 
-async def _send(charge_point: ChargePoint, due: float, drawn: DrawnTag) -> None:
-    response = await send_authorize(charge_point, drawn, due)
-    learn(charge_point, drawn.id_tag, response.id_tag_info)
+class _Authorizations(OpenArrivals[DrawnTag]):
+    """Drivers who show their tag."""
+
+    __slots__ = ("_draws", "_tags")
+
+    action = AUTHORIZE
+
+    def __init__(self, charge_point: ChargePoint, tags: TagPool, times: Iterator[float]) -> None:
+        self._tags = tags
+        self._draws = charge_point.draws(f"tags {charge_point.lives}")
+        super().__init__(charge_point, times)
+
+    def arrived(self) -> DrawnTag:
+        """Draw the next driver's tag."""
+        return self._tags.draw(self._draws)
+
+    def tag_class(self, arrived: DrawnTag) -> str:
+        """Return the class of the driver's tag."""
+        return arrived.tag_class
+
+    async def send(self, due: float, arrived: DrawnTag) -> None:
+        """Authorize, and take in what the CSMS says of the tag."""
+        response = await send_authorize(self.charge_point, arrived, due)
+        learn(self.charge_point, arrived.id_tag, response.id_tag_info)
 
 
 async def send_authorize(charge_point: ChargePoint, drawn: DrawnTag, due: float) -> AuthorizeResponse:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
-from itertools import count
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from msgspec import UNSET
@@ -14,40 +14,51 @@ from loadsim.charge_point.settings import DataTransferSettings
 from loadsim.v16.memory import is_accepted
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.messages.core import DataTransferRequest
-from loadsim.v16.open_arrivals import arrival_times, send_as_due
+from loadsim.v16.open_arrivals import OpenArrivals, arrival_times
 
 DATA_TRANSFER: Final = BY_NAME["DataTransfer"]
 
 _TRACE_LENGTH: Final = 4096
 
 
-async def transfer_data(charge_point: ChargePoint) -> None:
-    """Send vendor data as it falls due, until cancelled."""
+def transfer_data(charge_point: ChargePoint) -> None:
+    """Send vendor data as it falls due, until the charge point stops."""
     settings = charge_point.settings.data_transfer
-    if settings is None or settings.arrivals.rate == 0:
-        return
-    draws = charge_point.draws(f"data arrivals {charge_point.lives}")
-    times = arrival_times(settings.arrivals, charge_point.living_since, draws)
-    numbers = partial(next, count(1))
-    await send_as_due(charge_point, DATA_TRANSFER, times, numbers, partial(_send, charge_point, settings))
+    if settings is not None and settings.arrivals.rate > 0:
+        draws = charge_point.draws(f"data arrivals {charge_point.lives}")
+        _DataTransfers(charge_point, settings, arrival_times(settings.arrivals, charge_point.living_since, draws))
 
 
-async def _send(charge_point: ChargePoint, settings: DataTransferSettings, due: float, number: int) -> None:
-    """Send message *number* of this life; its text depends on the seed alone, not on what was sent before.
+class _DataTransfers(OpenArrivals[int]):
+    """Messages of vendor data, numbered from 1 in each life."""
 
-    Raises:
-        CallFailed: no valid answer.
-    """
+    __slots__ = ("_number", "_settings")
 
-    def request() -> DataTransferRequest:
-        draws = charge_point.draws(f"data {charge_point.lives} {number}")
-        return DataTransferRequest(
-            vendor_id=settings.vendor_id,
-            message_id=UNSET if settings.message_id is None else settings.message_id,
-            data=telemetry(settings.size, number, draws) if settings.size else UNSET,
-        )
+    action = DATA_TRANSFER
 
-    await charge_point.call(DATA_TRANSFER, request, due=due, allowed=is_accepted)
+    def __init__(self, charge_point: ChargePoint, settings: DataTransferSettings, times: Iterator[float]) -> None:
+        self._settings = settings
+        self._number = 0
+        super().__init__(charge_point, times)
+
+    def arrived(self) -> int:
+        """Count the next message."""
+        self._number += 1
+        return self._number
+
+    async def send(self, due: float, arrived: int) -> None:
+        """Send a message; its text depends on the seed alone, not on what was sent before."""
+        charge_point, settings = self.charge_point, self._settings
+
+        def request() -> DataTransferRequest:
+            draws = charge_point.draws(f"data {charge_point.lives} {arrived}")
+            return DataTransferRequest(
+                vendor_id=settings.vendor_id,
+                message_id=UNSET if settings.message_id is None else settings.message_id,
+                data=telemetry(settings.size, arrived, draws) if settings.size else UNSET,
+            )
+
+        await charge_point.call(DATA_TRANSFER, request, due=due, allowed=is_accepted)
 
 
 def telemetry(size: int, number: int, draws: Draws) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Final
 
 from loadsim.charge_point.charge_point import ChargePoint
@@ -13,7 +12,7 @@ from loadsim.v16.boot import boot
 from loadsim.v16.commands import COMMANDS, refuses
 from loadsim.v16.data_transfer import transfer_data
 from loadsim.v16.hardware import break_down
-from loadsim.v16.heartbeat import heartbeat
+from loadsim.v16.heartbeat import Heartbeats
 from loadsim.v16.memory import Memory, is_accepted, is_answering, memory_of
 from loadsim.v16.messages import BY_NAME
 from loadsim.v16.meter_values import clock_aligned_changed
@@ -26,7 +25,7 @@ from loadsim.v16.transactions import settle, take_late_answer
 
 
 async def connected(charge_point: ChargePoint) -> None:
-    """Boot where a boot is due, say the status of the connectors, send what has waited, beat.
+    """Boot where a boot is due, say the status of the connectors, send what has waited.
 
     A plain reconnect is no boot (OCPP-J 1.6, section 5.4); real firmware sometimes boots all the same.
     """
@@ -36,30 +35,34 @@ async def connected(charge_point: ChargePoint) -> None:
         memory.registration = ""
     memory.unannounced = range(charge_point.settings.connectors + 1)
     resume_reservations(charge_point)
-    try:
-        if not is_accepted(charge_point):
-            await boot(charge_point)
-        charge_point.online()
-        if started_up:
-            report_security_event(charge_point, "StartupOfTheDevice")
-        resume_sending(charge_point)
-        clock_aligned_changed(charge_point)
-        await announce_status(charge_point, charge_point.context.clock.elapsed)
-        await heartbeat(charge_point)
-    finally:
-        memory.unannounced = ()
-        if memory.sending is not None:
-            memory.sending.ring()  # it looks whether there still is a connection
+    if not is_accepted(charge_point):
+        await boot(charge_point)
+    charge_point.online()
+    if started_up:
+        report_security_event(charge_point, "StartupOfTheDevice")
+    resume_sending(charge_point)
+    clock_aligned_changed(charge_point)
+    await announce_status(charge_point, charge_point.context.clock.elapsed)
 
 
-def living(charge_point: ChargePoint) -> Awaitable[None]:
+def disconnected(charge_point: ChargePoint) -> None:
+    """Beat no more, and leave unsaid what has not been said of the connectors."""
+    memory = memory_of(charge_point)
+    memory.unannounced = ()
+    if memory.heartbeats is not None:
+        memory.heartbeats.end()
+        memory.heartbeats = None
+    if memory.sending is not None:
+        memory.sending.ring()  # it looks whether there still is a connection
+
+
+async def living(charge_point: ChargePoint) -> None:
     """Authorize as drivers pass by, send what the vendor wants to know, and break down as hardware does."""
     hardware = charge_point.settings.hardware
     if hardware.faults or hardware.power_losses or hardware.ev_disconnects:
         charge_point.spawn(break_down, charge_point)
-    if charge_point.settings.data_transfer is not None:
-        charge_point.spawn(transfer_data, charge_point)
-    return authorize(charge_point)
+    transfer_data(charge_point)
+    authorize(charge_point)
 
 
 async def leaving(charge_point: ChargePoint) -> None:
@@ -85,6 +88,8 @@ V16: Final = Dialect(
     version="1.6",
     actions=BY_NAME,
     connected=connected,
+    routine=Heartbeats,
+    disconnected=disconnected,
     living=living,
     memory=Memory,
     answers=is_answering,

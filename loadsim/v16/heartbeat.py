@@ -9,6 +9,7 @@ from typing import Final
 import trio
 
 from loadsim.charge_point.charge_point import ChargePoint
+from loadsim.charge_point.routine import Routine
 from loadsim.link.link import CallFailed
 from loadsim.v16.memory import is_accepted, may_send_triggered, memory_of
 from loadsim.v16.messages import BY_NAME
@@ -19,35 +20,56 @@ HEARTBEAT: Final = BY_NAME["Heartbeat"]
 _REQUEST: Final = HeartbeatRequest()
 
 
-async def heartbeat(charge_point: ChargePoint) -> None:
-    """Beat while connected, until cancelled.
+class Heartbeats(Routine):
+    """Beats while connected.
 
     The first beat comes at a random point of the interval, so that a fleet that came online together does
     not beat in phase. From then on a beat falls due when the interval has passed without traffic, or, where
     the settings say so, a fixed interval after the last one fell due.
     """
-    zero = charge_point.context.clock.trio_time(0.0)
-    regardless = charge_point.settings.heartbeat.regardless_of_traffic
-    spread = charge_point.draws(f"heartbeat {charge_point.connections}").uniform()
-    last = trio.current_time() - interval(charge_point) * spread
-    at = last + interval(charge_point)
-    first = True
-    try:
-        while True:
-            while trio.current_time() < at:
-                if await _rang(charge_point, at):  # a shorter interval may have passed already
-                    at = max(last + interval(charge_point), trio.current_time())
-                if not (first or regardless):
-                    at = _quiet_until(charge_point)
-            last, first = at, False
-            with suppress(CallFailed):  # counted; the next beat is due all the same
-                await send_heartbeat(charge_point, at - zero, is_accepted)
-            if not charge_point.linked:
-                await trio.sleep_forever()  # no beat is due any more; the end of this task comes soon
-            at = last + interval(charge_point) if regardless else _quiet_until(charge_point)
-    finally:
-        while regardless and (last := last + interval(charge_point)) <= trio.current_time():
-            charge_point.leave_unsent(HEARTBEAT, [last - zero])  # fell due behind an open call
+
+    __slots__ = ("_charge_point", "_first", "_last")
+
+    def __init__(self, charge_point: ChargePoint) -> None:
+        """Begin to beat on the connection that there is."""
+        memory = memory_of(charge_point)
+        super().__init__(memory.alarm)
+        memory.heartbeats = self
+        spread = charge_point.draws(f"heartbeat {charge_point.connections}").uniform()
+        self._charge_point = charge_point
+        self._first = True
+        self._last = trio.current_time() - interval(charge_point) * spread
+        self.at = self._last + interval(charge_point)
+
+    @property
+    def _regardless(self) -> bool:
+        return self._charge_point.settings.heartbeat.regardless_of_traffic
+
+    def woken(self, *, rang: bool) -> None:
+        """See whether a beat is due: there may have been traffic, or another interval was set."""
+        if rang:  # a shorter interval may have passed already
+            self.at = max(self._last + interval(self._charge_point), trio.current_time())
+        if not (self._first or self._regardless):
+            self.at = _quiet_until(self._charge_point)
+
+    async def act(self) -> None:
+        """Beat."""
+        charge_point = self._charge_point
+        self._last, self._first = self.at, False
+        due = self.at - charge_point.context.clock.trio_time(0.0)
+        with suppress(CallFailed):  # counted; the next beat is due all the same
+            await send_heartbeat(charge_point, due, is_accepted)
+        if not charge_point.linked:
+            await trio.sleep_forever()  # no beat is due any more; the end of this task comes soon
+        self.at = self._last + interval(charge_point) if self._regardless else _quiet_until(charge_point)
+
+    def end(self) -> None:
+        """Account for the beats that fell due behind an open call."""
+        charge_point, now = self._charge_point, trio.current_time()
+        zero = charge_point.context.clock.trio_time(0.0)
+        while self._regardless and (last := self._last + interval(charge_point)) <= now:
+            self._last = last
+            charge_point.leave_unsent(HEARTBEAT, [last - zero])
 
 
 def interval(charge_point: ChargePoint) -> float:
@@ -72,11 +94,3 @@ def _quiet_until(charge_point: ChargePoint) -> float:
     link = charge_point.link
     quiet_since = link.last_traffic if link is not None else trio.current_time()
     return quiet_since + interval(charge_point)
-
-
-async def _rang(charge_point: ChargePoint, at: float) -> bool:
-    """Sleep until *at*; tell whether a ChangeConfiguration of the interval ended the sleep."""
-    rang = await memory_of(charge_point).alarm.sleep_until(at)
-    if not rang:
-        charge_point.context.recorder.lateness.append(trio.current_time() - at)
-    return rang

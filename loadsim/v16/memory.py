@@ -17,6 +17,7 @@ from loadsim.v16.connectors import Connector, Transaction
 if TYPE_CHECKING:
     from loadsim.charge_point.charge_point import ChargePoint
     from loadsim.v16.certificates import Certificates
+    from loadsim.v16.heartbeat import Heartbeats
     from loadsim.v16.known_tags import KnownTags
     from loadsim.v16.reservations import Reservations
     from loadsim.v16.security import SecurityEvent
@@ -50,6 +51,7 @@ class Memory:
         "connectors",
         "firmware",
         "heartbeat_interval",
+        "heartbeats",
         "known_tags",
         "late_starts",
         "outbox",
@@ -71,6 +73,7 @@ class Memory:
     def __init__(self) -> None:
         self.registration: Literal["", "Accepted", "Pending", "Rejected"] = ""
         self.heartbeat_interval = OWN_HEARTBEAT_INTERVAL
+        self.heartbeats: Heartbeats | None = None
         self.boot_due = -math.inf  # in trio's time: not before, says the last answer that did not accept
         self.booted = False  # ever accepted; registration is lost by a reboot
         self.alarm = Alarm()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import ClassVar, Final, Generic, TypeVar
 
 import trio
 
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.settings import Arrivals
+from loadsim.charge_point.timers import Timer
 from loadsim.link.link import CallFailed
 from loadsim.ocpp.action import Action
 
@@ -20,43 +22,82 @@ _LEFT_AT_A_TIME: Final = 500
 T = TypeVar("T")
 
 
-async def send_as_due(
-    charge_point: ChargePoint,
-    action: Action,
-    times: Iterator[float],
-    what: Callable[[], T],
-    send: Callable[[float, T], Awaitable[None]],
-    tag_class: Callable[[T], str] = lambda arrived: "",
-) -> None:
-    """Send what falls due, until cancelled; a failed call is counted, and the next is due anyway.
+class OpenArrivals(Timer, ABC, Generic[T]):
+    """Sends what falls due until the charge point stops; a failed call is counted, and the next is due anyway.
 
-    What has fallen due by the time the charge point stops, and is not sent, is left unsent in the books.
-
-    Args:
-        charge_point: who sends.
-        action: the row of what it sends.
-        times: when each falls due, in seconds of the run, never falling; without end.
-        what: called once for each, in their order: what it is about.
-        send: makes one such call; it may raise CallFailed.
-        tag_class: the class of tags under which one is counted as well.
+    What has fallen due by the time the charge point stops, and is not sent, is left unsent in the books. There is a
+    task only while something is due: between two drivers a charge point sleeps for minutes.
     """
-    due, arrived = next(times), what()
-    in_hand = False
-    try:
-        while True:  # absolute, from the plan: slow answers must not thin the load
-            await charge_point.context.sleep_until(due)
-            in_hand = True
-            with suppress(CallFailed):
-                await send(due, arrived)
-            due, arrived = next(times), what()
-            in_hand = False
-    finally:
-        if in_hand:  # cancelled while it waited for its turn, which `call` has counted
-            due, arrived = next(times), what()
-        end, left = charge_point.stopped_at, 0
-        while end is not None and due <= end:
-            charge_point.leave_unsent(action, [due], tag_class(arrived))
-            due, arrived = next(times), what()
+
+    __slots__ = ("_awake", "_due", "_times", "charge_point")
+
+    action: ClassVar[Action]
+
+    def __init__(self, charge_point: ChargePoint, times: Iterator[float]) -> None:
+        """Begin; *times* yields when each falls due, in seconds of the run, never falling, without end."""
+        super().__init__()
+        self.charge_point = charge_point
+        self._times = times
+        self._due = next(times)
+        self._awake = False
+        charge_point.run_at_stop(self._stop)
+        self._sleep()
+
+    @abstractmethod
+    def arrived(self) -> T:
+        """Say what the next one is about; called once for each, in their order."""
+
+    @abstractmethod
+    async def send(self, due: float, arrived: T) -> None:
+        """Make one such call.
+
+        Raises:
+            CallFailed: no valid answer.
+        """
+
+    def tag_class(self, arrived: T) -> str:
+        """Return the class of tags under which one is counted as well."""
+        return ""
+
+    def fall_due(self) -> None:
+        """Send, in a task of its own."""
+        self._awake = True
+        self.charge_point.spawn(self._send_what_is_due)
+
+    def _sleep(self) -> None:
+        self._awake = False
+        self.set(self.charge_point.context.clock.trio_time(self._due))
+
+    async def _send_what_is_due(self) -> None:
+        charge_point, context = self.charge_point, self.charge_point.context
+        context.recorder.lateness.append(trio.current_time() - context.clock.trio_time(self._due))
+        in_hand = False
+        try:
+            while not charge_point.stopping:  # absolute, from the plan: slow answers must not thin the load
+                if context.clock.trio_time(self._due) > trio.current_time():
+                    self._sleep()
+                    return
+                in_hand = True
+                with suppress(CallFailed):
+                    await self.send(self._due, self.arrived())
+                self._due = next(self._times)
+                in_hand = False
+        finally:
+            if in_hand:  # cancelled while it waited for its turn, which `call` has counted
+                self._due = next(self._times)
+            if charge_point.stopping:
+                await self._leave_unsent()
+
+    async def _stop(self) -> None:
+        self.unset()
+        if not self._awake:
+            await self._leave_unsent()
+
+    async def _leave_unsent(self) -> None:
+        end, left = self.charge_point.stopped_at, 0
+        while end is not None and self._due <= end:
+            self.charge_point.leave_unsent(self.action, [self._due], self.tag_class(self.arrived()))
+            self._due = next(self._times)
             left += 1
             if left % _LEFT_AT_A_TIME == 0:  # a long backlog must not hold up the others, nor the snapshots
                 with trio.CancelScope(shield=True):
@@ -64,18 +105,40 @@ async def send_as_due(
 
 
 def arrival_times(arrivals: Arrivals, since: float, draws: Draws) -> Iterator[float]:
-    """Yield when each falls due, in seconds of the run, beginning after *since*, without end.
+    """Return when each falls due, in seconds of the run, beginning after *since*, without end.
 
     Even arrivals begin at a random point of the first gap, so that charge points do not send in phase.
     """
-    if arrivals.spacing == "even":
-        gap = 1 / arrivals.rate
-        first = since + draws.uniform() * gap
-        number = 0
-        while True:
-            yield first + number * gap
-            number += 1
-    due = since
-    while due < math.inf:
-        due += draws.exponential(arrivals.rate)
-        yield due
+    return _Even(arrivals, since, draws) if arrivals.spacing == "even" else _Poisson(arrivals, since, draws)
+
+
+class _Even(Iterator[float]):
+    """Arrivals with one gap between each two."""
+
+    __slots__ = ("_first", "_gap", "_number")
+
+    def __init__(self, arrivals: Arrivals, since: float, draws: Draws) -> None:
+        self._gap = 1 / arrivals.rate
+        self._first = since + draws.uniform() * self._gap
+        self._number = -1
+
+    def __next__(self) -> float:
+        self._number += 1
+        return self._first + self._number * self._gap
+
+
+class _Poisson(Iterator[float]):
+    """Arrivals that know nothing of each other."""
+
+    __slots__ = ("_draws", "_due", "_rate")
+
+    def __init__(self, arrivals: Arrivals, since: float, draws: Draws) -> None:
+        self._rate = arrivals.rate
+        self._due = since
+        self._draws = draws
+
+    def __next__(self) -> float:
+        if self._due == math.inf:
+            raise StopIteration
+        self._due += self._draws.exponential(self._rate)
+        return self._due

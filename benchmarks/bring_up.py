@@ -17,6 +17,14 @@ ROUNDS: Final = 3
 _SINK: Final = ("--core", str(SINK_CORE))
 
 
+class Pace(NamedTuple):
+    """How many came a second, the worker's CPU seconds for each, and how busy the sink was in its worst second."""
+
+    rate: float
+    each: float
+    sink: float
+
+
 class Burst(NamedTuple):
     """Things that happened one soon after the other: how many, and the first and the last, since 1970."""
 
@@ -24,9 +32,10 @@ class Burst(NamedTuple):
     begin: float
     end: float
 
-    def rate(self, ran: Ran) -> tuple[float, float]:
-        """Return how many there were a second, and the CPU seconds that the worker took for each."""
-        return self.events / (self.end - self.begin), ran.watch.workers_between(self.begin, self.end) / self.events
+    def pace(self, ran: Ran) -> Pace:
+        """Return how fast they came in a run."""
+        cpu = ran.watch.workers_between(self.begin, self.end)
+        return Pace(self.events / (self.end - self.begin), cpu / self.events, ran.sink_busy)
 
 
 def measure() -> Iterator[str]:
@@ -49,10 +58,10 @@ def burst(happened: dict[str, int], begin: int, end: int) -> Burst:
     return Burst(len(moments), moments[0] / 100, moments[-1] / 100)
 
 
-def _plain() -> tuple[float, float]:
+def _plain() -> Pace:
     ran = run("bring-up.yaml", "--workers", "1", core=CLIENT_CORE, server=_SINK)
     ran.check()
-    return _booted(ran).rate(ran)
+    return _booted(ran).pace(ran)
 
 
 def _booted(ran: Ran) -> Burst:
@@ -63,10 +72,10 @@ def _booted(ran: Ran) -> Burst:
 
 
 class OverTls(NamedTuple):
-    """A run over TLS: rate and CPU each of the first connects, and of those who *came_back*; bytes of memory each."""
+    """A run over TLS: how fast they came first and again, how many *came_back*, and with a ticket; bytes each."""
 
-    first: tuple[float, float]
-    back: tuple[float, float]
+    first: Pace
+    back: Pace
     came_back: int
     resumed: int
     memory: float
@@ -83,11 +92,11 @@ def _over_tls(folder: Path) -> OverTls:
     assert booted.end < back.begin, "the machine is too busy: not all were there when they were dropped"
     assert back.events > planned / 2, "the machine is too busy: less than half of them came back"
     resumed = ran.record["connections"]["resumed"]
-    return OverTls(booted.rate(ran), back.rate(ran), back.events, resumed, ran.memory_each("up"))
+    return OverTls(booted.pace(ran), back.pace(ran), back.events, resumed, ran.memory_each("up"))
 
 
-def _text(rounds: list[tuple[float, float]]) -> str:
-    rates = sorted(rate for rate, _ in rounds)
-    cpu = sorted(each for _, each in rounds)
-    middle = len(rounds) // 2
-    return f"{rates[middle]:,.0f} ({rates[0]:,.0f} to {rates[-1]:,.0f}), {cpu[middle] * 1e6:.0f} us of CPU each"
+def _text(rounds: list[Pace]) -> str:
+    rates = [pace.rate for pace in rounds]
+    each, sink = statistics.median(pace.each for pace in rounds), max(pace.sink for pace in rounds)
+    told = f"{statistics.median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
+    return f"{told}, {each * 1e6:.0f} us of the worker's CPU each, the sink's at {sink:.0%}"

@@ -36,8 +36,7 @@ def measure(charge_points: int = CHARGE_POINTS) -> Iterator[str]:
     live = summary["charge_points"]["online_end"]
     memory = psutil.virtual_memory().total / 2**30
     most = max(each["open_here_at_most"] for each in record["processes"])
-    busiest = max(each["cpu_max"] for each in record["processes"])
-    sinks = f"{len(record['processes'])} sinks of {most:,} at most, whose busiest second was {busiest:.0%} of a core"
+    sinks = f"{len(record['processes'])} sinks of {most:,} at most, {ran.sink_busy:.0%} of a core in a second at most"
     yield table.figure(
         "live",
         f"{live:,} ({summary['verdict']}) in {generator['workers']} workers, {sinks}; {memory:.0f} GiB",

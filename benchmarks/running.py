@@ -59,6 +59,11 @@ class Ran:
         empty: int = self.summary["generator"]["rss_empty_bytes"]
         return (rss - empty) / online
 
+    @property
+    def sink_busy(self) -> float:
+        """The share of a core that a process of the sink took in its busiest second: near 1 it was the bottleneck."""
+        return max(float(process["cpu_max"]) for process in self.record["processes"])
+
     def check(self, *, dropped: bool = False) -> None:
         """Hold every action's count beside the peer's, and demand books that close.
 

@@ -243,6 +243,10 @@ def csms(
             " Without it all are Accepted."
         ),
     ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(min=1, help="That hold the connections, on one port, where the descriptors of one are too few."),
+    ] = 1,
     concurrent_tx: Annotated[
         bool, typer.Option("--concurrent-tx", help="Refuse a second transaction of a tag while the first is open.")
     ] = False,
@@ -281,6 +285,7 @@ def csms(
         interval=interval,
         boot_status=boot_status,
         tags=tags,
+        processes=processes,
         concurrent_tx=concurrent_tx,
         latency=latency,
         reject=reject,

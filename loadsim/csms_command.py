@@ -15,7 +15,7 @@ from loadsim.csms.options import ServerOptions, SubprotocolRule
 from loadsim.csms.standalone import run_standalone
 from loadsim.csms.tag_file import STATUSES, TagFile, read_tag_file
 from loadsim.errors import UsageError
-from loadsim.scenario.plan import DEFAULT_TAGS, EmbeddedCsms, PlannedCall, TagClass
+from loadsim.scenario.plan import DEFAULT_TAGS, MOST_PROCESSES, EmbeddedCsms, PlannedCall, TagClass
 from loadsim.units import parse_duration, parse_share, shown
 
 _BOOT_STATUS: Final = ("Accepted", "Pending", "Rejected")
@@ -33,6 +33,7 @@ def serve(
     interval: str,
     boot_status: str,
     tags: Path | None,
+    processes: int,
     concurrent_tx: bool,
     latency: str,
     reject: str,
@@ -58,6 +59,7 @@ def serve(
         parents={} if known is None else known.parents,
         expiries={} if known is None else known.expiries,
         concurrent_tx=concurrent_tx,
+        processes=given.take("--processes", _processes, processes, default.processes),
         calls=() if calls is None else given.take("--calls", lambda path: _calls(path, known), calls, ()),
     )
     if control is not None:
@@ -120,6 +122,12 @@ def _calls(path: Path, known: TagFile | None) -> tuple[PlannedCall, ...]:
         TagClass(name=status, expect=status, count=len(tags), tags=tuple(tags)) for status, tags in classes.items()
     ]
     return read_calls(path, os.environ, tag_classes or [DEFAULT_TAGS])
+
+
+def _processes(number: int) -> int:
+    if not 1 <= number <= MOST_PROCESSES:
+        raise ValueError(f"expected 1 to {MOST_PROCESSES}, got {number}")
+    return number
 
 
 def _whole_seconds(text: str) -> int:

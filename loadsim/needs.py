@@ -13,7 +13,14 @@ from typing import Any, Final
 from loadsim.errors import PreflightFailed
 from loadsim.limits import CHARGE_POINT_BYTES, free_memory, raise_descriptor_limit
 from loadsim.output.csv_windows import WINDOW
-from loadsim.preflight import DESCRIPTORS_OF_ITS_OWN, check_machine, cores, ephemeral_ports, memory_needed
+from loadsim.preflight import (
+    DESCRIPTORS_OF_ITS_OWN,
+    check_machine,
+    cores,
+    csms_descriptors,
+    ephemeral_ports,
+    memory_needed,
+)
 from loadsim.scenario.demand import Flow, StageDemand, assumed_interval, demands, most_online, surges
 from loadsim.scenario.plan import FaultPlan, Plan
 
@@ -70,7 +77,8 @@ def needs_of(plan: Plan, workers: int) -> dict[str, Any]:
         "workers": {"count": workers, "charge_points_each": each, "cores": cores()},
         "descriptors": {
             "worker": each + DESCRIPTORS_OF_ITS_OWN,
-            "embedded_csms": online + DESCRIPTORS_OF_ITS_OWN if plan.embedded is not None else None,
+            "embedded_csms": None if plan.embedded is None else csms_descriptors(online, plan.embedded.processes),
+            "embedded_csms_processes": None if plan.embedded is None else plan.embedded.processes,
             "limit": raise_descriptor_limit(),
         },
         "ports": {

@@ -11,7 +11,7 @@ from typing import Final
 from loadsim.errors import PreflightFailed
 from loadsim.limits import CHARGE_POINT_BYTES, WORKER_BYTES, free_memory, raise_descriptor_limit
 from loadsim.scenario.load_profile import planned_online
-from loadsim.scenario.plan import Plan
+from loadsim.scenario.plan import MOST_PROCESSES, Plan
 from loadsim.units import format_bytes
 
 DESCRIPTORS_OF_ITS_OWN: Final = 128
@@ -21,7 +21,7 @@ DESCRIPTORS_A_WORKER: Final = 7
 CHARGE_POINTS_A_WORKER: Final = 5_000
 """With more a second core helps, where there is one."""
 CSMS_BYTES: Final = 40_000_000
-"""Memory of the embedded CSMS without connections."""
+"""Memory of each process of the embedded CSMS without connections."""
 CONNECTION_BYTES: Final = 27_000
 """Memory of the embedded CSMS for each connection."""
 _LINUX_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -83,21 +83,38 @@ def memory_needed(plan: Plan, workers: int) -> int:
     idle, _ = CHARGE_POINT_BYTES
     needed = workers * WORKER_BYTES + plan.charge_points * idle
     if plan.embedded is not None:
-        needed += CSMS_BYTES + most_online(plan) * CONNECTION_BYTES
+        holding = plan.embedded.processes
+        needed += (holding + (holding > 1)) * CSMS_BYTES + most_online(plan) * CONNECTION_BYTES
     return needed
+
+
+def csms_descriptors(online: int, processes: int) -> int:
+    """Return the descriptors that the fullest process of the embedded CSMS needs.
+
+    The system deals connections out to several as dice would: none has more than five standard deviations beyond
+    its share, but for one run in a million.
+    """
+    share = online / processes
+    return math.ceil(share + 5 * math.sqrt(share) * (processes > 1)) + DESCRIPTORS_OF_ITS_OWN
 
 
 def _check_descriptors(plan: Plan, workers: int, online: int, limit: int) -> None:
     least = _least_workers(plan, limit)
     sockets = math.ceil(plan.charge_points / workers) + DESCRIPTORS_OF_ITS_OWN
-    for whose, needed in (
-        (f"{workers} worker(s) need {{}} each and", sockets),
-        (f"the conductor needs {{}} to start {workers} worker(s), and each process", _needed_to_start(workers)),
-        ("the embedded CSMS needs {} and", online + DESCRIPTORS_OF_ITS_OWN if plan.embedded is not None else 0),
+    more_workers = f"use --workers {least}, or " if workers < least and _needed_to_start(least) <= limit else ""
+    processes = 1 if plan.embedded is None else plan.embedded.processes
+    more = next((n for n in range(processes, MOST_PROCESSES + 1) if csms_descriptors(online, n) <= limit), None)
+    more_processes = f"set csms.embedded.processes to {more}, or " if more is not None else ""
+    for whose, needed, cure in (
+        (f"{workers} worker(s) need {{}} each and", sockets, more_workers),
+        (f"the conductor needs {{}} to start {workers} worker(s), and each process", _needed_to_start(workers), ""),
+        (
+            f"{processes} process(es) of the embedded CSMS need {{}} each and",
+            0 if plan.embedded is None else csms_descriptors(online, processes),
+            more_processes,
+        ),
     ):
         if needed > limit:
-            enough = needed == sockets and workers < least and _needed_to_start(least) <= limit
-            cure = f"use --workers {least}, or " if enough else ""
             raise PreflightFailed(
                 f"too few descriptors: {whose.format(f'{needed:,}')} may open {limit:,}; "
                 f"{cure}raise the hard limit (ulimit -Hn)"

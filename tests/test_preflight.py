@@ -16,14 +16,19 @@ MUCH = 1 << 40
 
 
 def make_plan(
-    count: int, *, embedded: bool = False, addresses: tuple[str, ...] = (), online: int | None = None
+    count: int,
+    *,
+    embedded: bool = False,
+    processes: int = 1,
+    addresses: tuple[str, ...] = (),
+    online: int | None = None,
 ) -> Plan:
     return Plan(
         name="big",
         seed=1,
         tag_classes=(),
         target=Target(url=None if embedded else "ws://csms.example/{id}", source_addresses=addresses),
-        embedded=EmbeddedCsms() if embedded else None,
+        embedded=EmbeddedCsms(processes=processes) if embedded else None,
         fleets=(FleetPlan(name="a", count=count, pattern="A-{n}", tags={}, settings=ChargePointSettings()),),
         stages=(Stage(name="all", duration=60, online={"a": count if online is None else online}),),
     )
@@ -70,6 +75,24 @@ def test_the_embedded_csms_needs_memory_for_those_that_are_online() -> None:
 
     assert most_online(with_csms) == 4_000
     assert memory_needed(with_csms, 1) - memory_needed(plan, 1) == 40_000_000 + 4_000 * 27_000
+
+
+def test_each_process_of_the_embedded_csms_needs_memory_of_its_own_and_so_does_the_one_they_belong_to() -> None:
+    one, three = (make_plan(10_000, embedded=True, processes=number) for number in (1, 3))
+
+    assert memory_needed(three, 1) - memory_needed(one, 1) == 3 * 40_000_000
+
+
+def test_too_few_descriptors_of_the_embedded_csms_are_told_with_the_processes_that_would_do(
+    machine: pytest.MonkeyPatch,
+) -> None:
+    addresses = ("127.0.0.2", "127.0.0.3")
+    with pytest.raises(
+        PreflightFailed, match=r"1 process\(es\) of the embedded CSMS need 40,128 each .*processes to 3,"
+    ):
+        check_machine(make_plan(40_000, addresses=addresses, embedded=True), workers=3)
+
+    check_machine(make_plan(40_000, addresses=addresses, embedded=True, processes=3), workers=3)
 
 
 def test_by_default_there_are_as_many_workers_as_descriptors_need(machine: pytest.MonkeyPatch) -> None:

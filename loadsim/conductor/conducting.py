@@ -52,7 +52,7 @@ async def _run(state: RunState) -> Finished:
         for worker in state.workers:
             worker.kill()
         if state.embedded is not None:
-            record = await state.embedded.end()
+            record = await state.embedded.end(state.last_words)
     if failure is not None:
         with state.folder.writing():
             _write_run(state, exit_code=failure.exit_code)
@@ -69,6 +69,8 @@ def _finish(state: RunState, record: dict[str, Any] | None) -> Finished:
         progress.ended_at = min(math.inf if progress.ended_at is None else progress.ended_at, duration)
     if state.embedded is not None and record is None:
         progress.troubles.append("the embedded CSMS ended before the run did")
+    lost = {} if record is None else record["processes"]["lost"]
+    progress.troubles += [f"process {number} of the embedded CSMS {why}" for number, why in lost.items()]
     if broken := progress.totals.counters["generator.broken"]:
         progress.troubles.append(f"an internal error ended {broken} charge point(s), see loadsim.log")
     state.folder.take_examples(list(progress.new_examples()))

@@ -44,6 +44,8 @@ class Starting:
             PreflightFailed: it cannot begin.
         """
         await self._bring_up(nursery)
+        if self._state.embedded is not None:
+            nursery.start_soon(self._state.embedded.listen, self._state.progress.happened)
         await self._prepare()
         if not await self._try_csms():
             with trio.move_on_after(_HANG_UP_WITHIN):

@@ -3,8 +3,8 @@
 It reads one line of JSON, ``ServerOptions``, from stdin; writes one line, ``{"url": "ws://127.0.0.1:PORT"}``,
 when it listens; serves until stdin ends (as it does when the parent dies) or gives another line; and writes
 one line, its record. Meanwhile the byte ``b`` begins the planned calls and faults, where they are held, and ``e``
-lets no more calls fall due and ends the faults. A mistake is one line instead, ``{"error": "..."}``, and the error's
-exit code.
+lets no more calls fall due and ends the faults. Each of its processes that ends before its time is a line between,
+``{"lost": "..."}``. A mistake is one line instead of all, ``{"error": "..."}``, and the error's exit code.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ async def _serve(options: ServerOptions) -> None:
 
     def started(server: Server) -> None:
         servers.append(server)
+        server.on_loss = lambda what: _write({"lost": what})
         _write({"url": server.url})
 
     async def obey() -> None:

@@ -42,6 +42,7 @@ from loadsim.csms.line_messages import (
     decode_words,
 )
 from loadsim.csms.options import ServerOptions
+from loadsim.csms.process import end_of
 from loadsim.csms.sockets import SHARING, Place, bound, cannot_listen, places_of, write_url
 from loadsim.errors import UsageError
 from loadsim.ocpp.frame import Call, CallError
@@ -145,7 +146,7 @@ class _Process:
                 await self._outbox.flush()
             batch = await self._inbox.receive()
             if batch is None:
-                self.problem = f"process {self.number} {_end_of(await self._process.wait())}"
+                self.problem = f"process {self.number} {end_of(await self._process.wait())}"
         if batch is not None:
             first, *self._early = decode_words(batch)
             assert isinstance(first, Listening)
@@ -166,7 +167,7 @@ class _Process:
             self._nursery.cancel_scope.cancel()
         code = await self._process.wait()
         if code or not self._told_to_end:
-            desk.lost(self.number, _end_of(code))
+            desk.lost(self.number, end_of(code))
 
     def order(self, make: Callable[[int], Stall | Resume | TakeAway | PutBack]) -> _Answer:
         """Give an order; one that has ended holds up no more than it did, and resets nobody."""
@@ -334,7 +335,3 @@ def _keep(place: Place) -> socket.socket:
     family, address = place
     bound(family, address).close()  # one that does not share is refused where others listen
     return bound(family, address, shared=True)
-
-
-def _end_of(code: int) -> str:
-    return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

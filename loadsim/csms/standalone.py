@@ -30,6 +30,7 @@ async def run_standalone(options: ServerOptions, report: Callable[[str], None]) 
     """
 
     def started(server: Server) -> None:
+        server.on_loss = report
         report(f"listening on {server.url} (the charge point's identity follows, after any path)")
         if server.control_url is not None:
             report(f"control endpoint on {server.control_url}")

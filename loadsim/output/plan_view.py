@@ -189,8 +189,9 @@ def _machine_rows(needs: Needs) -> Iterator[tuple[str, str]]:
     one = "" if count == 1 else "s"
     each = f"{format_count(workers['charge_points_each'])} charge points" + (" each" if count > 1 else "")
     yield "workers", f"{count} process{'es' if one else ''}, {each}; {workers['cores']} cores"
-    own = descriptors["embedded_csms"]
-    csms = "" if own is None else f", the embedded CSMS {format_count(own)}"
+    own, processes = descriptors["embedded_csms"], descriptors["embedded_csms_processes"]
+    which = "the embedded CSMS" if processes == 1 else f"each of {processes} processes of the embedded CSMS"
+    csms = "" if own is None else f", {which} {format_count(own)}"
     yield (
         "descriptors",
         f"{format_count(descriptors['worker'])} a worker{csms}; limit {format_count(descriptors['limit'])}",

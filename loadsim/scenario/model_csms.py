@@ -24,6 +24,7 @@ from loadsim.scenario.model_fields import (
     whole,
 )
 from loadsim.scenario.model_part import Part
+from loadsim.scenario.plan import MOST_PROCESSES
 from loadsim.scenario.variables import FromVariable
 
 
@@ -82,6 +83,10 @@ class EmbeddedModel(Part):
     )
     concurrent_tx: Flag | None = Field(
         default=None, description="Answer ConcurrentTx to a tag that charges elsewhere. Default: false."
+    )
+    processes: Annotated[int, whole(1, MOST_PROCESSES)] | None = Field(
+        default=None,
+        description="Processes that hold its connections, on one port, for more than descriptors allow. Default: 1.",
     )
     calls: list[CallModel] | None = Field(
         default=None,

@@ -218,6 +218,10 @@ def follow_up_remote_start(tags: tuple[TagClass, ...], *, name: str = "remote-st
     return PlannedCall(name=name, send="RemoteStartTransaction", on="Preparing", after=(1.0, 3.0), tags=tags)
 
 
+MOST_PROCESSES: Final = 64
+"""Of one embedded CSMS."""
+
+
 class EmbeddedCsms(msgspec.Struct, frozen=True, kw_only=True):
     """How the embedded CSMS behaves. Seconds and shares.
 

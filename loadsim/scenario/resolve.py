@@ -147,6 +147,7 @@ def _embedded(
         tags=answers,
         parents={each.tag(n): each.parent for each in tag_classes if each.parent for n in range(each.count)},
         concurrent_tx=bool(model.concurrent_tx),
+        processes=_given(model.processes, default.processes),
         calls=calls,
         faults=tuple(fault for fault in faults if fault.do == "csms"),
     )

@@ -75,6 +75,7 @@ def _csms(model: ScenarioModel, plan: Plan) -> dict[str, Any]:
             "reject": share_text(plan.embedded.reject),
             "tags": "any" if plan.embedded.tags is None else "known",
             "concurrent_tx": plan.embedded.concurrent_tx,
+            "processes": plan.embedded.processes,
             "calls": calls_keys(plan.embedded.calls),
         }
     return data

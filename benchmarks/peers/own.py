@@ -21,6 +21,7 @@ from loadsim.charge_point.context import Clock, Context, Throttle
 from loadsim.charge_point.outbox import Message
 from loadsim.charge_point.settings import ChargePointSettings, SessionSettings
 from loadsim.charge_point.tags import DrawnTag
+from loadsim.garbage import GarbagePolicy
 from loadsim.limits import raise_descriptor_limit
 from loadsim.link.websocket import Endpoint, WebSocketConnector
 from loadsim.metrics.recorder import Recorder
@@ -31,7 +32,6 @@ from loadsim.v16.heartbeat import send_heartbeat
 from loadsim.v16.memory import connector_of
 from loadsim.v16.session import Session
 from loadsim.v16.transactions import SampleMessage
-from loadsim.workers.garbage import GarbagePolicy
 from loadsim.workers.shard_worker import TICK
 
 _DAY: Final = 86_400.0

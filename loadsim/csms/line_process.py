@@ -16,7 +16,6 @@ from typing import Final
 import trio
 
 from loadsim.csms.calling import LineLost
-from loadsim.csms.collector import calm_collector
 from loadsim.csms.desk import Line, Opening
 from loadsim.csms.handshake import Admitted, Refused
 from loadsim.csms.line_messages import (
@@ -45,6 +44,7 @@ from loadsim.csms.line_messages import (
 )
 from loadsim.csms.lines import LocalLines
 from loadsim.csms.sockets import listen_shared
+from loadsim.garbage import GarbagePolicy
 from loadsim.limits import raise_descriptor_limit
 
 _STDIN: Final = 0
@@ -214,9 +214,10 @@ class _LineProcess:
             self._outbox.put(Listening())
 
     async def _serve(self, lines: LocalLines[_Visit]) -> None:
-        calm_collector()
-        with self._serving:
-            await lines.serve(self._desk)
+        with GarbagePolicy(deque(maxlen=1)) as garbage, self._serving:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(garbage.run)
+                await lines.serve(self._desk)
         lines.close()
         self._reading.cancel()
         self._outbox.end()

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import signal
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import trio
 
-from loadsim.csms.collector import calm_collector
 from loadsim.csms.control import serve_control
 from loadsim.csms.options import ServerOptions
 from loadsim.csms.record import describe
 from loadsim.csms.server import Server, serve
 from loadsim.csms.store import open_store, unreadable
 from loadsim.errors import UsageError
+from loadsim.garbage import GarbagePolicy
 from loadsim.limits import raise_descriptor_limit
 from loadsim.v16.central import Central, StoreFailed
 
@@ -57,7 +58,9 @@ async def serve_until(
             central = Central(options.behaviour, store)
         except StoreFailed as error:
             raise UsageError(unreadable(str(options.db), error)) from error
-        server, result = await _serve_until(options, central, started, ended)
+        # Around all of it: while thousands of connections are closed there is nothing to collect.
+        with GarbagePolicy(deque(maxlen=1)) as garbage:
+            server, result = await _serve_until(options, central, started, ended, garbage)
         return server.record(), result  # it needs the store
 
 
@@ -66,6 +69,7 @@ async def _serve_until(
     central: Central,
     started: Callable[[Server], None],
     ended: Callable[[], Awaitable[T]],
+    garbage: GarbagePolicy,
 ) -> tuple[Server, T]:
     mistake: BaseException | None = None
     try:
@@ -75,7 +79,7 @@ async def _serve_until(
                 server.control_url = await nursery.start(
                     serve_control, options.control, options.control_token, server
                 )
-            calm_collector()
+            nursery.start_soon(garbage.run)
             started(server)
             result = await ended()
             nursery.cancel_scope.cancel()

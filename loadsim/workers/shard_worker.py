@@ -18,12 +18,12 @@ import trio
 from loadsim.charge_point.context import Clock, Context, Throttle
 from loadsim.charge_point.preflight import Preflight
 from loadsim.fleet import Fleet
+from loadsim.garbage import GarbagePolicy
 from loadsim.limits import raise_timer_resolution
 from loadsim.link.websocket import Endpoint, WebSocketConnector
 from loadsim.metrics.recorder import Recorder
 from loadsim.scenario.load_profile import stage_ends, stage_finder
 from loadsim.scenario.plan import Plan
-from loadsim.workers.garbage import GarbagePolicy
 from loadsim.workers.health import HealthProbe
 from loadsim.workers.protocol import End, Go, Order, Prepare, Ready, Report, Tried, Try, Word, pack, read_order
 

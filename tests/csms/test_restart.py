@@ -103,7 +103,7 @@ async def test_killed_in_the_middle_of_500_transactions_it_loses_none_and_double
                     await reached(chargers, round(share * 2 * TRANSACTIONS))
                     await killed(process)
                     process = await EmbeddedProcess.start(ServerOptions(db=str(path), port=port), stderr)
-            record = await process.end()
+            record = await process.end(10.0)
         finally:
             with trio.CancelScope(shield=True):
                 await killed(process)

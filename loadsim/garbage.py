@@ -1,8 +1,9 @@
-"""The garbage collector's policy in a worker: small collections often, and what survives is never looked at again.
+"""The collector's policy of a process with many connections: small collections often, and survivors never again.
 
 A full collection of a worker with 10,000 charge points takes about a second, which would be counted as the
-CSMS's. So automatic collection is off. Whenever enough new objects have come together they are collected, and
-the survivors are frozen: a pause is as long as what is new, not as long as what is there.
+CSMS's; one of the embedded CSMS takes as long. So automatic collection is off. Whenever enough new objects have come
+together they are collected, and the survivors are frozen: a pause is as long as what is new, not as long as what is
+there.
 
 And where collections find nothing, which is how it is while charge points just talk, fewer and fewer of them
 are made; what is new is frozen unseen. One that finds something makes the next ones look again.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from collections import deque
 from typing import Any, Final
 
 import trio
@@ -31,7 +33,7 @@ _MOST_UNSEEN: Final = 16
 class GarbagePolicy:
     """Collects by hand and appends every pause, in seconds, to *pauses*."""
 
-    def __init__(self, pauses: list[float]) -> None:
+    def __init__(self, pauses: list[float] | deque[float]) -> None:
         self._pauses = pauses
         self._began = 0.0
 

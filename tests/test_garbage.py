@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import trio
 from trio.testing import MockClock
 
-from loadsim.workers.garbage import GarbagePolicy
+from loadsim.garbage import GarbagePolicy
 
 SOON = 0.3
 """Seconds in which whatever is new has been looked at, or frozen."""

@@ -108,17 +108,7 @@ async def _connect(opening: socket.socket, address: Any) -> None:
     await trio.lowlevel.checkpoint_if_cancelled()
     failed = opening.connect_ex(address)
     if failed in _UNDER_WAY:
-        if _is_connected(opening):  # on loopback, and in a quick network: that saves three system calls
-            return
         await trio.lowlevel.wait_writable(opening)
         failed = opening.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if failed:
         raise OSError(failed, f"Error connecting to {address!r}: {os.strerror(failed)}")
-
-
-def _is_connected(opening: socket.socket) -> bool:
-    try:
-        opening.getpeername()
-    except OSError:
-        return False
-    return True

@@ -64,6 +64,8 @@ class WebSocketConnector:
                 await transport.abort()
                 raise
             transport.slow_down(request.slowness)  # it may have changed meanwhile
+            if isinstance(wire, SecureWire):
+                wire.keep_session(self._sessions, request.identity)  # its tickets came before what has been read
             return transport
         raise ConnectFailed("timeout", f"no connection within {self._endpoint.timeout:g} s")
 
@@ -78,12 +80,13 @@ class WebSocketConnector:
         connected = await self._dialer.dial(request.number, slowness)
         if self._ssl is None:
             return Wire(connected, self._poller)
-        session = self._sessions.take(request.identity)
+        session = self._sessions.of(request.identity)
         try:
             secure = await shake_hands(connected, self._ssl, self._host, session, slowness)
         except OSError as error:
+            self._sessions.drop(request.identity)
             raise ConnectFailed("tls", str(error)) from error
-        return SecureWire(secure, self._poller, self._sessions, request.identity)
+        return SecureWire(secure, self._poller)
 
     async def _upgrade(self, transport: WebSocketTransport, request: ConnectRequest) -> None:
         offered = [] if request.subprotocol == "none" else [SUBPROTOCOL]

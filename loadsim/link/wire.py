@@ -110,20 +110,25 @@ class Wire:
 
 
 class SecureWire(Wire):
-    """A wire with TLS, which keeps its session for the next connection of its charge point when it is closed."""
+    """A wire with TLS."""
 
     __slots__ = ("_identity", "_secure", "_sessions")
 
-    def __init__(self, connected: ssl.SSLSocket, poller: Poller, sessions: Sessions, identity: str) -> None:
+    def __init__(self, connected: ssl.SSLSocket, poller: Poller) -> None:
         super().__init__(connected, poller)
         self._secure = connected
-        self._sessions = sessions
-        self._identity = identity
+        self._sessions: Sessions | None = None
+        self._identity = ""
 
     @property
     def resumed(self) -> bool:
         """See Wire.resumed."""
         return bool(self._secure.session_reused)
+
+    def keep_session(self, sessions: Sessions, identity: str) -> None:
+        """At the end, keep in *sessions* what the next connection of *identity* can go on with."""
+        self._sessions = sessions
+        self._identity = identity
 
     def say_goodbye(self) -> None:
         """Send a close_notify (RFC 8446, section 6.1), if there is room for it."""
@@ -139,4 +144,6 @@ class SecureWire(Wire):
             super().close()
 
     def _keep(self) -> None:
-        self._sessions.keep(self._identity, self._secure)
+        if self._sessions is not None:
+            self._sessions.keep(self._identity, self._secure)
+            self._sessions = None

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -102,19 +103,38 @@ async def test_who_connects_again_goes_on_with_its_own_session(pem: Path, versio
 
 
 @VERSIONS
-async def test_a_session_is_kept_however_its_connection_ended_and_only_while_there_is_none(
-    pem: Path, version: ssl.TLSVersion
-) -> None:
+async def test_a_session_is_kept_however_its_connection_ended(pem: Path, version: ssl.TLSVersion) -> None:
     async with secure(pem, version) as csms:
-        for end in ("abort", "reset", "aclose"):
-            transport = await csms.connect()
-            assert len(csms.connector._sessions) == 0
-            inbox = Inbox()
-            inbox.listen(transport, csms.nursery)
-            await inbox.receive()
-            await getattr(transport, end)()
-            assert len(csms.connector._sessions) == 1
-            assert transport.resumed is (end != "abort")
+        for identity, end in (("A", "abort"), ("R", "reset"), ("C", "aclose")):
+            for resumed in (False, True, True):
+                transport = await csms.connect(identity)
+                assert transport.resumed is resumed
+                inbox = Inbox()
+                inbox.listen(transport, csms.nursery)
+                await inbox.receive()
+                await getattr(transport, end)()
+
+
+async def test_a_session_is_read_once_for_many_connections(pem: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+    session: Any = ssl.SSLSocket.session
+
+    def read(connection: ssl.SSLSocket) -> object:
+        reads.append(connection)
+        return session.fget(connection)
+
+    monkeypatch.setattr(ssl.SSLSocket, "session", property(read, session.fset))
+    async with secure(pem, ssl.TLSVersion.TLSv1_3) as csms:
+        for _ in range(5):
+            await csms.visit()
+        assert len(reads) == 1
+
+
+async def test_a_csms_that_gives_no_tickets_is_asked_for_one_once(pem: Path) -> None:
+    async with secure(pem, ssl.TLSVersion.TLSv1_3) as csms:
+        csms.context.num_tickets = 0
+        assert [await csms.visit() for _ in range(3)] == [False, False, False]
+        assert csms.connector._sessions._kept == {"CP1": None}
 
 
 @VERSIONS

@@ -111,13 +111,16 @@ class ChargePoint(Connecting):
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                if self.context.preflight is not None:
-                    self.spawn(self._begin_with_the_run, self.context.preflight)
-                else:
-                    await self.dialect.living(self)
-                await self._keep_connected(nursery)
+                try:
+                    if self.context.preflight is not None:
+                        self.spawn(self._begin_with_the_run, self.context.preflight)
+                    else:
+                        await self.dialect.living(self)
+                    await self._keep_connected(nursery)
+                finally:
+                    self._nursery = None  # it may be closed before this task goes on, and timers still fall due
         finally:
-            self._nursery = self._tasks = self._beside = self._at_stop = None
+            self._tasks = self._beside = self._at_stop = None
             self._enter("")
             if self.trouble is not None:
                 self.trouble.end(gone=self._went_before_the_end)

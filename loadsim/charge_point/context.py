@@ -130,6 +130,8 @@ class Context:
         """The CSMS's ids of the transactions that charge points still know at their end."""
         self.connectors_freed = 0
         """How often a connector has become available: what tells that a search for a free one may succeed."""
+        self.on_freed: Callable[[int], None] | None = None
+        """Is told the number of a charge point at which a connector has become available."""
         self.reservations = 0
         """Reservations that were made so far."""
         self.large_messages = trio.Semaphore(_LARGE_MESSAGES)
@@ -147,6 +149,12 @@ class Context:
         preflight, self.preflight = self.preflight, None
         if preflight is not None:
             preflight.begun.set()
+
+    def connector_freed(self, number: int) -> None:
+        """Note that a connector has become available at charge point *number*."""
+        self.connectors_freed += 1
+        if self.on_freed is not None:
+            self.on_freed(number)
 
     async def sleep_until(self, due: float, *, in_crowd: bool = False) -> None:
         """Sleep until *due*, in seconds of the run, and record how late the wake-up was.

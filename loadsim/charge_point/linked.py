@@ -157,7 +157,7 @@ class Linked(Caller):
         """Say that the socket is open and the boot accepted."""
         self._online_since = self.context.clock.elapsed
         self._enter("online")
-        self.context.connectors_freed += 1  # those of a charge point that was away can be found again
+        self.context.connector_freed(self.number)  # those of a charge point that was away can be found again
         self.context.most_online = max(self.context.most_online, self.context.states["online"])
         if self.trouble is not None and not self.over:
             self.trouble.hits.online(self._online_since)

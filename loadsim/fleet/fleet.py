@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import traceback
-from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain, takewhile
@@ -20,6 +19,7 @@ from loadsim.charge_point.preflight import Finding, Preflight
 from loadsim.dialects import DIALECTS
 from loadsim.fleet.faults import Faults
 from loadsim.fleet.members import Member, first_numbers, is_first, shard_members, tag_pool
+from loadsim.fleet.vacancies import Vacancies
 from loadsim.scenario.load_profile import planned_online
 from loadsim.scenario.plan import FleetPlan, Plan
 from loadsim.scenario.session_arrivals import session_arrivals
@@ -43,6 +43,8 @@ class Fleet:
         for fleet in plan.fleets:
             DIALECTS["1.6"].prepare(fleet.settings)
         self._charge_points: dict[int, ChargePoint] = {}
+        self._vacancies: list[Vacancies] = []
+        context.on_freed = self._connector_freed
         self._shard, self._workers = shard, workers
         self._ended_early = False
         self._ending = trio.Event()
@@ -137,7 +139,7 @@ class Fleet:
 
     def _start(self, member: Member, nursery: trio.Nursery) -> None:
         self.started += 1
-        nursery.start_soon(self._simulate, member)
+        nursery.start_soon(self._simulate, member, name="charge point")  # without it trio makes up a name for each
 
     async def _start_charge_points(self, nursery: trio.Nursery) -> None:
         context = self._context
@@ -168,9 +170,26 @@ class Fleet:
                 self._charge_points[number].stop()
 
     async def _simulate(self, member: Member) -> None:
+        """Be online whenever the plan wants it."""
+        charge_point = self._make(member)
+        try:
+            for since, until in member.intervals:
+                await self._context.sleep_until(since)
+                if self._context.ended_at is not None or self._context.clock.elapsed >= until:
+                    continue  # over: at the run's end, or because the last answer of the interval before came late
+                self._charge_points[member.number] = charge_point
+                await charge_point.live(since)
+                del self._charge_points[member.number]
+        except* Exception as broken:  # noqa: BLE001 - a mistake of ours ends this one, and not the others with it
+            self._report_broken(charge_point, broken)
+        finally:
+            self._charge_points.pop(member.number, None)
+            charge_point.dialect.settle(charge_point)
+
+    def _make(self, member: Member) -> ChargePoint:
         fleet = member.fleet
         identity = fleet.identity(member.n)
-        charge_point = ChargePoint(
+        return ChargePoint(
             self._context,
             DIALECTS["1.6"],
             fleet.settings,
@@ -182,23 +201,6 @@ class Fleet:
             password=identity.password,
             tags=self._tags[fleet.name],
         )
-        try:
-            await self._live(member, charge_point)
-        except* Exception as broken:  # noqa: BLE001 - a mistake of ours ends this one, and not the others with it
-            self._report_broken(charge_point, broken)
-        finally:
-            self._charge_points.pop(member.number, None)
-            charge_point.dialect.settle(charge_point)
-
-    async def _live(self, member: Member, charge_point: ChargePoint) -> None:
-        """Be online whenever the plan wants it."""
-        for since, until in member.intervals:
-            await self._context.sleep_until(since)
-            if self._context.ended_at is not None or self._context.clock.elapsed >= until:
-                continue  # over: at the end of the run, or because the last answer of the interval before came late
-            self._charge_points[member.number] = charge_point
-            await charge_point.live(since)
-            del self._charge_points[member.number]
 
     def _report_broken(self, charge_point: ChargePoint, broken: BaseException) -> None:
         """Count a charge point that ended in a mistake of loadsim's own: its figures are not whole, and the run's."""
@@ -223,7 +225,8 @@ class Fleet:
         context, settings = self._context, fleet.settings.session
         assert settings is not None
         tags = tag_pool(self._plan, settings.tags or fleet.tags)
-        numbers = [member.number for member in self._members if member.fleet is fleet]
+        vacancies = Vacancies([member.number for member in self._members if member.fleet is fleet])
+        self._vacancies.append(vacancies)
         if tags is None:
             return
         full_since = -1
@@ -242,7 +245,7 @@ class Fleet:
                 self._count_driver("due", due)
                 # Nobody need look again before a connector is freed, but for those for whom one is reserved.
                 worth_a_look = context.reservations or context.connectors_freed != full_since
-                if worth_a_look and self._find_connector(arrival, number, numbers):
+                if worth_a_look and self._find_connector(arrival, number, vacancies):
                     continue
                 full_since = context.connectors_freed
                 self._count_driver("no_free_connector", due)
@@ -273,13 +276,18 @@ class Fleet:
             if number % self._workers == self._shard:
                 yield due, number, draws
 
-    def _find_connector(self, arrival: Arrival, number: int, numbers: list[int]) -> bool:
-        begin = bisect_left(numbers, number)
-        for offset in range(len(numbers)):
-            charge_point = self._charge_points.get(numbers[(begin + offset) % len(numbers)])
+    def _find_connector(self, arrival: Arrival, number: int, vacancies: Vacancies) -> bool:
+        for candidate in vacancies.after(number):
+            charge_point = self._charge_points.get(candidate)
             if charge_point is not None and charge_point.dialect.arrive(charge_point, arrival):
                 return True
+            if not self._context.reservations:  # else it may be reserved for another
+                vacancies.full(candidate)
         return False
+
+    def _connector_freed(self, number: int) -> None:
+        for vacancies in self._vacancies:
+            vacancies.freed(number)
 
     async def _measure_lateness(self) -> None:
         """Record how late a 10 ms ticker wakes up; ticks that a stall swallowed are counted too."""

@@ -43,6 +43,7 @@ async def connected(charge_point: ChargePoint) -> None:
     resume_sending(charge_point)
     clock_aligned_changed(charge_point)
     await announce_status(charge_point, charge_point.context.clock.elapsed)
+    memory.unannounced = ()
 
 
 def disconnected(charge_point: ChargePoint) -> None:

@@ -87,7 +87,7 @@ class Memory:
         self.reboots = 0
         self.rebooting = False  # from the beginning of a reboot until its boot is answered, not Rejected
         self.unannounced: Sequence[int] = ()  # connectors whose status is still to be said on this connection
-        self.unsettled: set[Transaction] | None = None  # of which it is not yet known what has become
+        self.unsettled: list[Transaction] | None = None  # of which it is not yet known what has become
         self.late_starts: dict[str, StartMessage] | None = None  # by the id of a try that had no answer
         self.aligned: Alarm | None = None  # of the task that reports clock-aligned data
         self.clock_alarms: list[Alarm] | None = None  # of those who wait for a moment of the clock

@@ -7,6 +7,7 @@ remote stop) ends its transaction at once, whatever the session waits for at tha
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable
 from typing import Final
 
 import trio
@@ -109,7 +110,7 @@ class Session:
                 self._count("preparing")  # as far as it got when the charge point stopped
             if connector.session is self:
                 connector.session = None
-                charge_point.context.connectors_freed += 1
+                charge_point.context.connector_freed(charge_point.number)
         if not self._evicted:
             free(charge_point, connector)
 
@@ -127,7 +128,7 @@ class Session:
         self._evicted = True
         self.interrupt("Other")
         self.connector.session = None
-        self.charge_point.context.connectors_freed += 1
+        self.charge_point.context.connector_freed(self.charge_point.number)
 
     def start_remotely(self, remote: RemoteStart) -> None:
         """Let the driver who waits for it begin."""
@@ -372,14 +373,10 @@ class Session:
             if self._unlocked:
                 at = min(at, charge_point.context.clock.elapsed + self._hurry)
 
-    async def _sleep_until(self, at: float) -> bool:
+    def _sleep_until(self, at: float) -> Awaitable[bool]:
         """Sleep until *at*, in seconds of the run; tell whether something ended the sleep."""
         context = self.charge_point.context
-        deadline = context.clock.trio_time(at)
-        rang = await self.alarm.sleep_until(deadline)
-        if not rang:
-            context.recorder.lateness.append(trio.current_time() - deadline)
-        return rang
+        return self.alarm.sleep_until(context.clock.trio_time(at), context.recorder.lateness)
 
     @property
     def _hurry(self) -> float:

@@ -121,7 +121,7 @@ def set_status(
     if connector.status != status and not may_become(connector.id, connector.status, status):
         raise RuntimeError(f"connector {connector.id} cannot go from {connector.status} to {status}")
     if status == "Available":
-        charge_point.context.connectors_freed += 1
+        charge_point.context.connector_freed(charge_point.number)
     before: tuple[str, str] = connector.status, connector.error_code
     connector.status = status
     connector.error_code = error_code

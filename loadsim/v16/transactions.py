@@ -8,7 +8,7 @@ CSMS has not confirmed the Stop). The CSMS's numbering is its own affair: any in
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 from msgspec import UNSET
 
@@ -251,8 +251,8 @@ def begin_transaction(
     transaction.session = connector.session
     connector.transaction = transaction
     if memory.unsettled is None:
-        memory.unsettled = set()
-    memory.unsettled.add(transaction)
+        memory.unsettled = []
+    memory.unsettled.append(transaction)
     context.charging += 1
     context.recorder.counters["transactions.begun"] += 1
     put(charge_point, StartMessage(charge_point, transaction, context.clock.elapsed, reservation_id, expect))
@@ -354,6 +354,6 @@ def _lose(charge_point: ChargePoint, transaction: Transaction) -> None:
 
 
 def _settle(charge_point: ChargePoint, transaction: Transaction) -> None:
-    unsettled: set[Any] | None = memory_of(charge_point).unsettled
-    if unsettled is not None:
-        unsettled.discard(transaction)
+    unsettled = memory_of(charge_point).unsettled
+    if unsettled is not None and transaction in unsettled:
+        unsettled.remove(transaction)

@@ -19,7 +19,7 @@ class Sessions:
     """A session of each charge point that has had a connection, to go on with (RFC 8446, sections 2.2 and 4.6.1).
 
     One is kept until the CSMS refuses it, and not replaced each time: to read it takes 160 microseconds, and before
-    Python 3.12.8 loses 5.6 kB for good (https://github.com/python/cpython/issues/116810).
+    Python 3.12.8 loses 5.6 kB for good (issue 116810 of CPython).
     """
 
     __slots__ = ("_kept",)

@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from loadsim.csms import shared_lines, sockets
+from loadsim.csms.far_lines import FarLine, LineProcess
 from loadsim.csms.line_messages import MOST_UNHEARD
 from loadsim.csms.options import ServerOptions
 from loadsim.csms.server import Server, serve
@@ -33,7 +34,7 @@ MANY = 3
 STOP = {"meterStop": 900, "timestamp": "2026-03-01T01:00:00Z"}
 
 
-def processes(server: Server) -> list[shared_lines._Process]:
+def processes(server: Server) -> list[LineProcess]:
     lines = server._faults._lines
     assert isinstance(lines, SharedLines)
     return list(lines._processes)
@@ -44,7 +45,7 @@ async def place(server: Server, identity: str) -> int:
     while identity not in server._open:  # noqa: ASYNC110
         await trio.sleep(0.005)
     line = server._open[identity].line
-    assert isinstance(line, shared_lines._FarLine)
+    assert isinstance(line, FarLine)
     return line._process.number
 
 

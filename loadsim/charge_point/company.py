@@ -1,6 +1,6 @@
 """Tasks that begin and end together, in a nursery with others.
 
-A nursery does the same. It takes 1.1 KB, of every charge point, for tasks of which there mostly are none.
+A nursery does the same. It takes 1.1 kB, of every charge point, for tasks of which there mostly are none.
 """
 
 from __future__ import annotations

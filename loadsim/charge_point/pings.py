@@ -16,16 +16,11 @@ if TYPE_CHECKING:
 
 def start_pings(charge_point: ChargePoint) -> None:
     """Ping on the connection that there is, at the charge point's interval; earlier pings end."""
-    stop_pings(charge_point)
-    if charge_point.ping_interval is not None and charge_point.link is not None:
-        charge_point.pinging = Pings(charge_point, charge_point.link, charge_point.ping_interval)
-
-
-def stop_pings(charge_point: ChargePoint) -> None:
-    """Let no more pings fall due."""
     if charge_point.pinging is not None:
         charge_point.pinging.unset()
         charge_point.pinging = None
+    if charge_point.ping_interval is not None and charge_point.link is not None:
+        charge_point.pinging = Pings(charge_point, charge_point.link, charge_point.ping_interval)
 
 
 class Pings(Timer):

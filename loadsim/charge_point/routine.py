@@ -11,7 +11,7 @@ class Routine:
     """Something to do at *at*, in trio's time; this one has nothing to do.
 
     No coroutine that sleeps until it is cancelled: a scope in which it could be, and the frames that lead to it, took
-    0.9 KB of every charge point. Who sleeps is the charge point's own task, outside any scope, until *alarm* rings.
+    0.9 kB of every charge point. Who sleeps is the charge point's own task, outside any scope, until *alarm* rings.
     """
 
     __slots__ = ("alarm", "at")

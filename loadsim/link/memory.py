@@ -180,7 +180,8 @@ class MemoryTransport:
             except ConnectionLost as lost:
                 on_lost(lost)
                 return
-            on_message(message)
+            if not self._incoming.receiver_closed:  # as it is being received: nothing is handed over any more
+                on_message(message)
 
     async def ping(self) -> None:
         """See Transport.ping; the other end answers while neither is held."""

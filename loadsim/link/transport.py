@@ -76,9 +76,10 @@ class Transport(Protocol):
     ) -> None:
         """From now on hand over each message as it arrives, bytes for a binary one, and once the connection's end.
 
-        What came before is kept until then. *on_lost* is called last and once, whoever ended the connection. Both
-        are plain functions that wait for nothing; what they raise goes to *nursery*, which runs what reads and is to
-        be cancelled only when nothing more is to be heard.
+        What came before is kept until then. After `abort` or `reset` no message is handed over any more. *on_lost*
+        is called last and once, whoever ended the connection. Both are plain functions that wait for nothing; what
+        they raise goes to *nursery*. What reads runs there, and ends with the connection; it is to be cancelled only
+        when nothing more is to be heard.
         """
 
     async def ping(self) -> None:

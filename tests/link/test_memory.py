@@ -301,3 +301,22 @@ def test_whatever_happens_the_messages_arrive_in_order_and_not_too_early(
         story.check()
 
     in_virtual_time(run)
+
+
+@pytest.mark.parametrize("passes", range(6))
+async def test_what_is_being_received_while_its_end_is_aborted_is_not_handed_over(
+    autojump_clock: MockClock, nursery: trio.Nursery, passes: int
+) -> None:
+    for _ in range(10):  # the order of what happens in one pass is drawn by trio
+        here, there = memory_pair()
+        got: list[str | bytes] = []
+        here.listen(nursery, got.append, lambda lost: None)
+        await wait_all_tasks_blocked()
+        await there.send("too late")
+        for _ in range(passes):
+            await trio.lowlevel.checkpoint()
+        before = list(got)
+        await here.abort()
+        await wait_all_tasks_blocked()
+
+        assert got == before

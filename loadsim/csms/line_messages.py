@@ -16,7 +16,7 @@ from loadsim.csms.handshake import Admitted, Refused
 from loadsim.csms.sockets import Place
 
 MOST_UNHEARD: Final = 100
-"""What a process has passed on from one line and the desk has not done with yet; then it reads no more from it."""
+"""What is passed on from one line and not dealt with, or answered and not sent; then it is not read."""
 
 _LENGTH: Final = 4
 _READ: Final = 1 << 18

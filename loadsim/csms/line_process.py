@@ -54,33 +54,52 @@ _STDOUT: Final = 1
 class _Visit:
     """A line as the desk knows it: by a number. *unheard* is what was passed on and is not dealt with."""
 
-    __slots__ = ("_saying", "line", "number", "room", "unheard")
+    __slots__ = ("_room", "_unsent", "line", "number", "unheard")
 
     def __init__(self, number: int, line: Line) -> None:
         self.number = number
         self.line = line
         self.unheard = 0
-        self.room: trio.Event | None = None  # where the line waits because too much is unheard
-        self._saying: deque[Say | Close] | None = None
+        self._unsent: deque[Say | Close] | None = None  # None: no task sends
+        self._room: trio.Event | None = None  # the line is not read until there is some
 
     def say(self, message: Say | Close) -> None:
         """Send, or close, after what is still to be sent; a peer that does not read holds up nobody else."""
-        if self._saying is None:
-            self._saying = deque()
+        if self._unsent is None:
+            self._unsent = deque()
             self.line.spawn(self._send)
-        self._saying.append(message)
+        self._unsent.append(message)
+
+    def done(self) -> None:
+        """Take note that one thing more is dealt with."""
+        self.unheard -= 1
+        self._make_room()
+
+    async def has_room(self) -> None:
+        """Wait until little enough is to be dealt with or to be sent: answers to what is not read pile up as well."""
+        while self.unheard + len(self._unsent or ()) >= MOST_UNHEARD:
+            self._room = trio.Event()
+            await self._room.wait()
+
+    def _make_room(self) -> None:
+        if self._room is not None:
+            self._room.set()
+            self._room = None
 
     async def _send(self) -> None:
-        while self._saying:
-            message = self._saying.popleft()
+        assert self._unsent is not None
+        while self._unsent:
+            message = self._unsent[0]
             if isinstance(message, Close):
                 self.line.close(message.code, message.reason)
-                continue
-            try:
-                await self.line.send(message.text)
-            except LineLost:
-                return  # what is still to be sent stays with it
-        self._saying = None
+            else:
+                try:
+                    await self.line.send(message.text)
+                except LineLost:  # so is what was to follow
+                    self._unsent = deque([message])
+            self._unsent.popleft()
+            self._make_room()
+        self._unsent = None
 
 
 class FarDesk:
@@ -114,9 +133,7 @@ class FarDesk:
 
     async def hear(self, visit: _Visit, text: str) -> None:
         """Pass on what a charge point says, when there is room for it."""
-        if visit.unheard >= MOST_UNHEARD:
-            visit.room = trio.Event()
-            await visit.room.wait()
+        await visit.has_room()
         visit.unheard += 1
         self._outbox.put(Heard(visit.number, text))
 
@@ -140,10 +157,7 @@ class FarDesk:
         if visit is None:
             return
         if isinstance(order, Done):
-            visit.unheard -= 1
-            if visit.room is not None:
-                visit.room.set()
-                visit.room = None
+            visit.done()
         elif isinstance(order, Cut):
             visit.line.cut()
         else:

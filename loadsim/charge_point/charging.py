@@ -18,12 +18,14 @@ _HARDLY_ANYTHING: Final = 1e-9
 class Charge:
     """One car at one connector: *wanted* watt-hours, of which *delivered* are there, at up to *power* watts."""
 
-    __slots__ = ("delivered", "power", "wanted")
+    __slots__ = ("_end", "_watts", "delivered", "power", "wanted")
 
     def __init__(self, power: float, wanted: float) -> None:
         self.power = power
         self.wanted = wanted
         self.delivered = 0.0
+        self._end = 0.0  # of the step of the curve that was looked up last, in watt-hours
+        self._watts = 0.0
 
     @property
     def full(self) -> bool:
@@ -54,18 +56,21 @@ class Charge:
         """Return how long it takes under *limit* until *energy* is delivered; infinity when it never is."""
         if energy > self.wanted + _HARDLY_ANYTHING or limit <= 0:
             return math.inf if energy > self.delivered else 0.0
-        probe = Charge(self.power, self.wanted)
-        probe.delivered = self.delivered
-        seconds = 0.0
-        while energy - probe.delivered > _HARDLY_ANYTHING:
-            end, watts = probe._step()
-            end = min(end, energy)
-            seconds += (end - probe.delivered) / min(watts, limit) * _SECONDS_AN_HOUR
-            probe.delivered = end
+        delivered, seconds = self.delivered, 0.0
+        for share, part in _CURVE:
+            end = min(share * self.wanted, energy)
+            if end - delivered > _HARDLY_ANYTHING:
+                seconds += (end - delivered) / min(part * self.power, limit) * _SECONDS_AN_HOUR
+                delivered = end
         return seconds
 
     def _step(self) -> tuple[float, float]:
         """Return where the step of the curve ends, in watt-hours, and its watts."""
+        if self._end - self.delivered <= _HARDLY_ANYTHING:
+            self._end, self._watts = self._next_step()
+        return self._end, self._watts
+
+    def _next_step(self) -> tuple[float, float]:
         for share, part in _CURVE:
             end = share * self.wanted
             if end - self.delivered > _HARDLY_ANYTHING:

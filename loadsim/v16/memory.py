@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal
 
 from loadsim.charge_point.alarm import Alarm
 from loadsim.charge_point.outbox import Outbox
@@ -103,7 +103,7 @@ class Memory:
         """Have the charging session of a connector, or of all (None), look again at what it may do."""
         for connector in self.connectors.values():
             if connector.session is not None and connector_id in (None, 0, connector.id):
-                connector.session.alarm.ring()
+                connector.session.look_again()
 
 
 # One for all that have none of their own; `connector_of` replaces it before the first entry.
@@ -112,7 +112,8 @@ _NONE_YET: Final[dict[int, Connector]] = {}
 
 def memory_of(charge_point: ChargePoint) -> Memory:
     """Return the charge point's memory, typed."""
-    return cast("Memory", charge_point.memory)
+    memory: Memory = charge_point.memory  # no cast: it is a call, and this is called a dozen times a message
+    return memory
 
 
 def connector_of(charge_point: ChargePoint, connector_id: int) -> Connector:

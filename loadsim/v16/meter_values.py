@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from loadsim.charge_point.alarm import Alarm
 from loadsim.charge_point.charge_point import ChargePoint
@@ -19,7 +20,6 @@ from loadsim.v16.connectors import VOLTAGE, Connector, Transaction
 from loadsim.v16.memory import connector_of, is_accepted, memory_of
 from loadsim.v16.messages.formats import format_date_time
 from loadsim.v16.messages.types import (
-    Measurand,
     MeterValue,
     ReadingContext,
     SampledValue,
@@ -58,7 +58,18 @@ def _current(watts: float, phases: int) -> float:
     return watts / (VOLTAGE * phases)
 
 
-_MEASURED: Final[dict[str, tuple[UnitOfMeasure | None, Callable[[Reading], str | None]]]] = {
+class SampleKind(NamedTuple):
+    """A kind of sample: its context, and the keys that name what is sent, and what is kept for the stop."""
+
+    context: ReadingContext
+    sent: str
+    at_stop: str
+
+
+PERIODIC: Final = SampleKind("Sample.Periodic", "MeterValuesSampledData", "StopTxnSampledData")
+_ALIGNED: Final = SampleKind("Sample.Clock", "MeterValuesAlignedData", "StopTxnAlignedData")
+
+_MEASURED: Final[dict[str, tuple[UnitOfMeasure | UnsetType, Callable[[Reading], str | None]]]] = {
     "Energy.Active.Import.Register": ("Wh", lambda reading: str(reading.register)),
     "Energy.Active.Import.Interval": ("Wh", lambda reading: str(reading.interval)),
     "Power.Active.Import": ("W", lambda reading: f"{reading.power:.0f}"),
@@ -66,7 +77,7 @@ _MEASURED: Final[dict[str, tuple[UnitOfMeasure | None, Callable[[Reading], str |
     "Current.Import": ("A", lambda reading: f"{_current(reading.power, reading.phases):.1f}"),
     "Current.Offered": ("A", lambda reading: f"{_current(reading.offered, reading.phases):.1f}"),
     "Voltage": ("V", lambda _: f"{VOLTAGE:.1f}"),
-    "Frequency": (None, lambda _: "50.0"),  # StopTransaction's schema has no unit for it
+    "Frequency": (UNSET, lambda _: "50.0"),  # StopTransaction's schema has no unit for it
     "Temperature": ("Celsius", lambda reading: f"{21 + reading.power / 1000:.1f}"),
     "SoC": ("Percent", lambda reading: _percent(reading.state_of_charge)),
 }
@@ -103,42 +114,37 @@ def sampled(
     for name in names:
         unit, measure = _MEASURED[name]
         value = measure(reading)
-        if value is None:
-            continue
-        measurand = cast("Measurand", name)
-        values.append(kind(value=value, context=context, measurand=measurand, unit=UNSET if unit is None else unit))
+        if value is not None:
+            values.append(kind(value=value, context=context, measurand=name, unit=unit))  # type: ignore[arg-type]
     return tuple(values)
 
 
 def send_sample(
     charge_point: ChargePoint,
-    connector_id: int,
+    connector: Connector,
     transaction: Transaction | None,
-    context: ReadingContext,
+    read: Callable[[], Reading],
+    kind: SampleKind,
     due: float,
-    key: str,
-    stop_key: str,
 ) -> None:
-    """Take a sample now: what *key* names is sent, what *stop_key* names is kept for the transaction's stop."""
-    names, at_stop = items(charge_point, key), items(charge_point, stop_key)
-    if transaction is None:
-        at_stop = ()
+    """Take a sample now of what *read* says that the meter shows, if any is asked for; send it, keep it, or both."""
+    names = items(charge_point, kind.sent)
+    at_stop = () if transaction is None else items(charge_point, kind.at_stop)
     if not (names or at_stop):
         return
-    reading = read_meter(charge_point, connector_id)
-    reading = _interval_read(connector_of(charge_point, connector_id), reading, context)
+    reading = _interval_read(connector, read(), kind)
     timestamp = format_date_time(charge_point.now())
-    values = sampled(names, reading, context, SampledValue)
+    values = sampled(names, reading, kind.context, SampledValue)
     if values:
         value = MeterValue(timestamp=timestamp, sampled_value=values)
-        put_sample(charge_point, connector_id, transaction, value, due)
+        put_sample(charge_point, connector.id, transaction, value, due)
     if transaction is not None and at_stop:
-        keep_for_stop(charge_point, transaction, at_stop, reading, context, timestamp)
+        keep_for_stop(charge_point, transaction, at_stop, reading, kind.context, timestamp)
 
 
-def _interval_read(connector: Connector, reading: Reading, context: ReadingContext) -> Reading:
+def _interval_read(connector: Connector, reading: Reading, kind: SampleKind) -> Reading:
     """Say what has flown since the sample before this one of the same kind, and begin the next interval."""
-    if context == "Sample.Periodic":
+    if kind is PERIODIC:
         connector.sampled = reading.register
         return reading
     before, connector.aligned = connector.aligned, reading.register
@@ -208,16 +214,9 @@ def _report_all(charge_point: ChargePoint, due: float) -> None:
     if not is_accepted(charge_point):
         return  # it reboots; without a connection it goes on
     for number in range(1, charge_point.settings.connectors + 1):
-        connector = memory_of(charge_point).connectors.get(number)
-        transaction = None if connector is None else connector.transaction
+        connector = connector_of(charge_point, number)
         send_sample(
-            charge_point,
-            number,
-            transaction,
-            "Sample.Clock",
-            due,
-            "MeterValuesAlignedData",
-            "StopTxnAlignedData",
+            charge_point, connector, connector.transaction, partial(read_meter, charge_point, number), _ALIGNED, due
         )
 
 

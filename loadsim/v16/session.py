@@ -21,8 +21,8 @@ from loadsim.v16.availability import free
 from loadsim.v16.configuration import flag, integer, items
 from loadsim.v16.connectors import Connector, RemoteStart, Transaction
 from loadsim.v16.messages.formats import format_date_time
-from loadsim.v16.messages.types import ReadingContext, Reason
-from loadsim.v16.meter_values import Reading, keep_for_stop, send_sample
+from loadsim.v16.messages.types import ChargePointStatus, ReadingContext, Reason
+from loadsim.v16.meter_values import PERIODIC, Reading, keep_for_stop, send_sample
 from loadsim.v16.reservations import reservation_for
 from loadsim.v16.smart_charging.in_force import install_for_remote_start, limit_now, share_changed
 from loadsim.v16.status import set_status
@@ -49,6 +49,7 @@ class Session:
         "_interval",
         "_leaves_at",
         "_limit",
+        "_limit_holds",
         "_limit_until",
         "_next_sample",
         "_stopped",
@@ -87,6 +88,7 @@ class Session:
         self._leaves_at = math.inf
         self._advanced_at = 0.0
         self._limit = math.inf
+        self._limit_holds = False
         self._limit_until = math.inf
         self._interval = 0
         self._next_sample = math.inf
@@ -142,7 +144,7 @@ class Session:
         if flag(self.charge_point, "StopTransactionOnInvalidId"):
             self._stop("DeAuthorized")
         else:
-            self._advance()
+            self._advance(self.charge_point.context.clock.elapsed)
             self._energy_cap = self.charge.delivered + integer(self.charge_point, "MaxEnergyOnInvalidId")
         self.alarm.ring()
 
@@ -155,16 +157,25 @@ class Session:
         """Pull the cable at the car (section 9.1.25: StopTransactionOnEVSideDisconnect); False if there is none."""
         if self.transaction is None or self._unplugged:
             return False
-        self._advance()
+        self._advance(self.charge_point.context.clock.elapsed)
         self._unplugged = True
         if flag(self.charge_point, "StopTransactionOnEVSideDisconnect"):
             self._stop("EVDisconnected")
         self.alarm.ring()
         return True
 
+    def look_again(self) -> None:
+        """Look at once at what the session may do, and draw: something that bears on it has changed."""
+        self._limit_holds = False
+        self.alarm.ring()
+
     def read_meter(self) -> Reading:
         """Read the connector's meter now."""
-        self._advance()
+        self._advance(self.charge_point.context.clock.elapsed)
+        return self._reading()
+
+    def _reading(self) -> Reading:
+        """Read the connector's meter as it was when energy last flowed into it."""
         settings, power, charge = self.charge_point.settings, self._power, self.charge
         offered = 0.0 if self.transaction is None else min(self._limit, settings.power)
         charged = 0.2 + 0.8 * (charge.delivered / charge.wanted if charge.wanted else 1.0)
@@ -258,18 +269,22 @@ class Session:
             if charge_point.over:
                 await trio.sleep_forever()  # nothing falls due any more
             now = clock.elapsed
-            self._advance()
+            self._advance(now)
             self._look_at_limit(now)
-            self._show_status()
+            power = self._power
+            self._show_status(power)
             if now + _ROUNDING >= self._leaves_at and not self._at_reader:
                 self._show_card_to_stop()
                 continue
             self._sample(now)
             leaves_at = math.inf if self._at_reader else self._leaves_at
-            at = min(leaves_at, self._next_sample, self._limit_until, now + self._power_lasts())
+            at = min(leaves_at, self._next_sample, self._limit_until, now + self._lasts(power))
             await self._sleep_until(max(at, now + _LEAST_WAIT))
 
     def _look_at_limit(self, now: float) -> None:
+        if self._limit_holds and now + _ROUNDING < self._limit_until:
+            return
+        self._limit_holds = True
         limit = limit_now(self.charge_point, self.connector.id)
         self._limit, self._limit_until = limit.watts, math.inf
         if limit.until is not None:
@@ -282,15 +297,7 @@ class Session:
             self._next_sample = now + interval if interval else math.inf
         elif now + _ROUNDING >= self._next_sample:
             due, self._next_sample = self._next_sample, self._next_sample + interval
-            send_sample(
-                self.charge_point,
-                self.connector.id,
-                self.transaction,
-                "Sample.Periodic",
-                due,
-                "MeterValuesSampledData",
-                "StopTxnSampledData",
-            )
+            send_sample(self.charge_point, self.connector, self.transaction, self._reading, PERIODIC, due)
 
     @property
     def _power(self) -> float:
@@ -299,26 +306,24 @@ class Session:
             return 0.0
         return self.charge.draws(self._limit)
 
-    def _power_lasts(self) -> float:
-        """Return for how many seconds power flows, if nothing changes: until the car is full, or cut off."""
-        if self._power <= 0:
+    def _lasts(self, power: float) -> float:
+        """Return for how many seconds *power* flows, if nothing changes: until the car is full, or cut off."""
+        if power <= 0:
             return math.inf
         return self.charge.seconds_to(min(self.charge.wanted, self._energy_cap), self._limit)
 
-    def _advance(self) -> None:
-        """Let the energy flow that has flown since the last time."""
-        now = self.charge_point.context.clock.elapsed
+    def _advance(self, now: float) -> None:
+        """Let the energy flow that has flown since the last time, until *now*."""
         if self._power > 0:
             self.connector.register += self.charge.advance(now - self._advanced_at, self._limit)
         self._advanced_at = now
 
-    def _show_status(self) -> None:
-        before = self.connector.status
+    def _show_status(self, power: float) -> None:
+        status: ChargePointStatus = "Charging" if power > 0 else "SuspendedEVSE"
         if self._unplugged or self.charge.full:
-            set_status(self.charge_point, self.connector, "SuspendedEV")
-        else:
-            set_status(self.charge_point, self.connector, "Charging" if self._power > 0 else "SuspendedEVSE")
-        if self.connector.status != before:
+            status = "SuspendedEV"
+        if self.connector.status != status:
+            set_status(self.charge_point, self.connector, status)
             share_changed(self.charge_point)
 
     # How it ends.
@@ -342,7 +347,7 @@ class Session:
 
     def _stop(self, reason: Reason, id_tag: str | None = None, due: float | None = None) -> None:
         assert self.transaction is not None
-        self._advance()
+        self._advance(self.charge_point.context.clock.elapsed)
         self._keep_for_stop("Transaction.End")
         data = tuple(self.transaction.data or ())
         self.transaction, self._stopped = None, reason
@@ -353,7 +358,7 @@ class Session:
         names = items(self.charge_point, "StopTxnSampledData")
         if names and self.transaction is not None:
             timestamp = format_date_time(self.charge_point.now())
-            keep_for_stop(self.charge_point, self.transaction, names, self.read_meter(), context, timestamp)
+            keep_for_stop(self.charge_point, self.transaction, names, self._reading(), context, timestamp)
 
     async def _leave(self) -> None:
         """Unplug: soon after the card, when the driver comes back after any other end.

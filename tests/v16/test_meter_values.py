@@ -93,6 +93,42 @@ async def test_rule_24_an_interval_that_changes_during_a_session_holds_from_then
         assert stamps(w) == [wall_clock(60), *(wall_clock(90 + seconds) for seconds in after)]
 
 
+async def test_rule_24_measurands_that_change_during_a_session_are_those_of_its_next_sample(
+    autojump_clock: MockClock,
+) -> None:
+    async with world(**PUNCTUAL) as w:
+        charge_point = await w.online(configuration={"MeterValueSampleInterval": "10"})
+        w.arrive(charge_point, plugged_in=55.0)
+        await trio.sleep(15)
+        await configure(w, MeterValuesSampledData=" power.active.import,SoC")
+        await trio.sleep(10)
+        await configure(w, MeterValuesSampledData="", StopTxnSampledData="Voltage")
+        await trio.sleep(10)
+        await configure(w, MeterValuesSampledData=REGISTER)
+        await trio.sleep(500)
+
+        sent = [call.payload["meterValue"][0]["sampledValue"] for call in w.csms.calls("MeterValues")]
+        asked = [[REGISTER], ["Power.Active.Import", "SoC"], [REGISTER], [REGISTER]]
+        assert [[value["measurand"] for value in values] for values in sent] == asked
+        assert stamps(w) == [wall_clock(10), wall_clock(20), wall_clock(40), wall_clock(50)]
+        kept = [(each.timestamp, each.measurands) for each in transaction_data(w.csms)[0]]
+        assert kept == [(wall_clock(at), ["Voltage"]) for at in (30, 40, 50, 55)]
+
+
+async def test_fleets_of_one_process_sample_what_each_is_configured_to(autojump_clock: MockClock) -> None:
+    async with world(**PUNCTUAL) as w:
+        expected = {}
+        for n, names in enumerate(["Voltage", "SoC,Voltage"]):
+            keys = {"MeterValueSampleInterval": "10", "MeterValuesSampledData": names}
+            charge_point = await w.online(n, configuration=keys)
+            w.arrive(charge_point, plugged_in=15.0)
+            expected[charge_point.identity] = names.split(",")
+        await trio.sleep(100)
+
+        sent = {call.identity: call.payload["meterValue"][0]["sampledValue"] for call in w.csms.calls("MeterValues")}
+        assert {who: [value["measurand"] for value in values] for who, values in sent.items()} == expected
+
+
 async def test_rule_24_clock_aligned_data_come_at_multiples_since_midnight_of_every_connector(
     autojump_clock: MockClock,
 ) -> None:

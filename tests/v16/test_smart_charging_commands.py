@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,12 +13,14 @@ import trio
 from trio.testing import MockClock
 
 from loadsim.charge_point.charge_point import ChargePoint
+from loadsim.charge_point.timers import Timer
+from loadsim.v16 import session
 from loadsim.v16.connectors import Connector, Transaction
 from loadsim.v16.memory import connector_of, memory_of
 from loadsim.v16.messages.formats import format_date_time
 from loadsim.v16.messages.types import ChargePointStatus
 from loadsim.v16.smart_charging.composite_schedule import Limit
-from loadsim.v16.smart_charging.in_force import install_for_remote_start, limit_now, share_changed
+from loadsim.v16.smart_charging.in_force import install, install_for_remote_start, limit_now, share_changed
 from tests.support import Answer, Received, World, world
 from tests.v16.messages.oracle import validator
 from tests.v16.profiles import profile, profile_json
@@ -64,13 +66,12 @@ def charging(
 
 
 class Bell:
-    """A session that only counts how often it was rung."""
+    """A session that only counts how often it was to look again."""
 
     def __init__(self) -> None:
-        self.alarm = self
         self.rung = 0
 
-    def ring(self) -> None:
+    def look_again(self) -> None:
         self.rung += 1
 
 
@@ -276,6 +277,46 @@ async def test_whatever_changes_a_limit_wakes_the_sessions(autojump_clock: MockC
         assert rung() == [0, 0]
         for bell_of in (1, 2):
             connector_of(charge_point, bell_of).session = None
+
+
+class Appointment(Timer):
+    """Something that happens at its moment, before any task that the moment wakes goes on."""
+
+    def __init__(self, at: float, happens: Callable[[], object]) -> None:
+        super().__init__()
+        self._happens = happens
+        self.set(at)
+
+    def fall_due(self) -> None:
+        self._happens()
+
+
+async def test_a_session_looks_at_its_limit_when_that_changes_and_not_at_each_sample(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+
+    def look(charge_point: ChargePoint, connector_id: int) -> Limit:
+        looks.append(trio.current_time())
+        return limit_now(charge_point, connector_id)
+
+    monkeypatch.setattr(session, "limit_now", look)
+    async with world(Heartbeat=clock) as w:
+        keys = {"MeterValueSampleInterval": "10", "MeterValuesSampledData": "Power.Active.Import"}
+        charge_point = await w.online(configuration=keys)
+        w.arrive(charge_point, plugged_in=99.5, energy=10_000.0)
+        begun = trio.current_time()
+        await trio.sleep(25)
+        late, early = profile(1, periods={0: 4000, 30: 2000}, start=BEGIN + timedelta(seconds=30)), profile(2, 1)
+        # The first in the moment of a sample, in which the session has been woken and has not looked yet.
+        Appointment(begun + 30, lambda: install(charge_point, 1, late))
+        await trio.sleep(42.5)
+        assert install(charge_point, 1, early)
+        await trio.sleep(100)
+
+    watts = [float(call.payload["meterValue"][0]["sampledValue"][0]["value"]) for call in w.csms.calls("MeterValues")]
+    assert watts == [11_000, 11_000, 4000, 4000, 4000, 2000, 6000, 6000, 6000]
+    assert [at - begun for at in looks] == pytest.approx([0, 30, 60, 67.5])
 
 
 async def test_the_limit_of_the_charge_point_is_shared_by_those_that_want_power(autojump_clock: MockClock) -> None:

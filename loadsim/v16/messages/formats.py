@@ -55,7 +55,9 @@ def format_date_time(moment: datetime) -> str:
     """
     if moment.tzinfo is None:
         raise ValueError("a dateTime needs an offset, and this datetime is naive")
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def parse_date_time(text: str) -> datetime:

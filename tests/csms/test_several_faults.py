@@ -1,12 +1,16 @@
 """Faults of a CSMS in several processes: the tests of one that has its connections in its own, with two others.
 
-All but those of a restart that takes no time: several processes need a moment for it.
+All but those that take a restart to be there in no time: several processes need a moment for it.
 """
 
+import socket
+
 import pytest
+import trio
 
 from loadsim.csms import sockets
 from tests.csms import peer
+from tests.csms.peer import connected, dial
 from tests.csms.test_faults import (  # noqa: F401
     test_a_stalled_csms_answers_afterwards_what_came_meanwhile,
     test_an_answer_that_was_due_in_a_stall_comes_after_it_and_the_time_in_it_is_that,
@@ -19,8 +23,8 @@ from tests.csms.test_restart_fault import (  # noqa: F401
     test_a_restart_resets_all_connections_at_once_and_listens_again_at_the_same_place,
     test_a_restart_within_a_restart_is_over_when_both_are,
     test_the_end_comes_while_it_is_away_as_at_any_other_time,
-    test_while_it_is_away_connects_are_refused_and_its_port_is_not_given_to_others,
 )
+from tests.csms.troubled import LATE, begun, fault, troubled
 
 pytestmark = [
     pytest.mark.network,
@@ -31,3 +35,19 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def _two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer, "PROCESSES", 2)
+
+
+async def test_while_all_are_away_connects_are_refused_and_the_port_is_not_given_to_others() -> None:
+    async with troubled(fault("restart", 1.0)) as server:
+        began = await begun(server, "restart")
+        await trio.sleep(LATE)
+        while trio.current_time() < began + 0.9:
+            with pytest.raises(OSError, match="all attempts to connect"):
+                await dial(server)
+            with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                other.bind(("127.0.0.1", int(server.url.rpartition(":")[2])))
+            await trio.sleep(0.1)
+        await trio.sleep_until(began + 1.0 + LATE)
+        for number in range(8):
+            async with connected(server, f"/CP{number}", boot=True):
+                pass

@@ -91,11 +91,22 @@ class Sending(ABC):
             self._pass_turn()
             raise self._lost.bare()
 
-    def _pass_turn(self) -> None:
-        if self._backlog is not None and not self._backlog.waiting.unpark():
+    def _pass_turn(self, *, after_control: bool = False) -> None:
+        """Give the next turn to the pong that is due, or to who has waited longest.
+
+        A pong is nobody's to wait for, and a CSMS that pings faster than it reads must not keep messages back, so
+        after a control frame theirs come first.
+        """
+        backlog = self._backlog
+        if backlog is None:
+            return
+        if backlog.pong is not None and self._lost is None and not (after_control and backlog.waiting):
+            pong, backlog.pong = backlog.pong, None
+            self._start_soon(self._say_rest, control_frame(PONG, pong))
+        elif not backlog.waiting.unpark():
             self._backlog = None
 
-    async def _send_whole(self, pieces: Iterable[bytes]) -> None:
+    async def _send_whole(self, pieces: Iterable[bytes], *, control: bool = False) -> None:
         """Send frames to their end; cut short, the connection is over, for nothing can follow them."""
         whole = False
         try:
@@ -103,16 +114,13 @@ class Sending(ABC):
                 if number:
                     await trio.lowlevel.checkpoint()  # a huge message must not keep the others waiting
                 await self._push(piece)
-            while self._backlog is not None and self._backlog.pong is not None:
-                pong, self._backlog.pong = self._backlog.pong, None
-                await self._push(control_frame(PONG, pong))
             whole = True
         except (OSError, trio.ClosedResourceError) as error:
             raise self._broke() from error
         finally:
             if not whole:
                 self._end(ConnectionLost(reason="a message could not be sent to its end"))
-            self._pass_turn()
+            self._pass_turn(after_control=control)
 
     async def _push(self, piece: bytes) -> None:
         left = memoryview(piece)
@@ -136,7 +144,7 @@ class Sending(ABC):
 
     async def _say_rest(self, rest: bytes) -> None:
         with suppress(ConnectionLost):
-            await self._send_whole((rest,))
+            await self._send_whole((rest,), control=True)
 
     def _start_soon(self, function: Callable[..., Awaitable[object]], *arguments: object) -> None:
         with suppress(RuntimeError):  # the nursery is closed: nobody is left to hear of this connection

@@ -6,7 +6,7 @@ import math
 
 import trio
 
-from loadsim.charge_point.timers import Timer
+from loadsim.timers import Timer
 
 
 class Alarm(Timer):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from loadsim.charge_point.timers import Timer
 from loadsim.link.link import Link
 from loadsim.link.transport import ConnectionLost
+from loadsim.timers import Timer
 
 if TYPE_CHECKING:
     from loadsim.charge_point.charge_point import ChargePoint

@@ -6,19 +6,18 @@ CallFailed  a call that was sent ended without a valid answer; *cause* is one of
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable
 from typing import Any, Final, Protocol
 
 import trio
 
-from loadsim.link.deadlines import deadlines_of_this_run
 from loadsim.link.transport import ConnectionLost, Transport
 from loadsim.metrics.traffic import Traffic
 from loadsim.ocpp import frame, legacy
 from loadsim.ocpp.action import Action, InvalidPayload
 from loadsim.ocpp.frame import Call, CallError
 from loadsim.ocpp.rpc import Answered, Asked, AskedBadly, Responded, Rpc, Spoilt, Stray
+from loadsim.timers import Timer
 
 _ANSWERS: Final = (Responded, Answered, Spoilt)
 
@@ -92,33 +91,29 @@ class Listener(Protocol):
         """Take in that the connection has ended; `Link.lost` says how."""
 
 
-class Link:
-    """One open connection of a charge point."""
+class Link(Timer):
+    """One open connection of a charge point; falls due when its open call has waited long enough for its answer."""
 
     __slots__ = (
-        "_deadlines",
         "_encode_call",
         "_listener",
         "_open",
         "_rpc",
         "_traffic",
         "_transport",
-        "entered_at",
         "last_traffic",
         "lost",
         "provoked",
     )
 
     def __init__(self, transport: Transport, rpc: Rpc, traffic: Traffic, *, framing: str = "array") -> None:
+        super().__init__()
         self._transport = transport
         self._rpc = rpc
         self._traffic = traffic
         self._encode_call = legacy.encode_call if framing == "object" else frame.encode_call
         self._open: _OpenCall | None = None
         self._listener: Listener | None = None
-        self._deadlines = deadlines_of_this_run()
-        self.entered_at = math.inf
-        """See Watched."""
         self.last_traffic = trio.current_time()
         self.lost: ConnectionLost | None = None
         self.provoked = False
@@ -160,9 +155,9 @@ class Link:
             self._count_sent(text)
             sent = True
             if waiting.answer is None and waiting.failure is None:
-                if waiting.deadline < self.entered_at:
-                    self._deadlines.enter(self, waiting.deadline)
+                self.set(waiting.deadline)
                 await waiting.wait()
+                self.unset()
         except ConnectionLost as error:
             self.lost = self.lost or error.bare()
             waiting.failure = waiting.failure or f"connection_lost {error}"
@@ -209,14 +204,8 @@ class Link:
         except InvalidPayload as error:
             raise CallFailed("malformed", str(error), at=at, frame=text) from error
 
-    @property
-    def deadline(self) -> float:
-        """When the open call, if it waits for its answer, has waited long enough; see Watched."""
-        waiting = self._open
-        return math.inf if waiting is None or waiting.task is None else waiting.deadline
-
-    def expire(self) -> None:
-        """Let the open call time out; see Watched."""
+    def fall_due(self) -> None:
+        """Let the open call time out; see Timer."""
         if self._open is not None:
             self._open.wake()
 

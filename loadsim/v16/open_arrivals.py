@@ -13,9 +13,9 @@ import trio
 from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.settings import Arrivals
-from loadsim.charge_point.timers import Timer
 from loadsim.link.link import CallFailed
 from loadsim.ocpp.action import Action
+from loadsim.timers import Timer
 
 _LEFT_AT_A_TIME: Final = 500
 

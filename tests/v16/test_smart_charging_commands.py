@@ -13,7 +13,7 @@ import trio
 from trio.testing import MockClock
 
 from loadsim.charge_point.charge_point import ChargePoint
-from loadsim.charge_point.timers import Timer
+from loadsim.timers import Timer
 from loadsim.v16 import session
 from loadsim.v16.connectors import Connector, Transaction
 from loadsim.v16.memory import connector_of, memory_of

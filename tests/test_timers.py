@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from loadsim.charge_point.alarm import Alarm
-from loadsim.charge_point.timers import Timer
+from loadsim.timers import TASK, Timer
 from tests.support import in_virtual_time
 
 
@@ -127,6 +127,45 @@ async def test_what_is_set_and_unset_for_a_far_moment_takes_no_place_for_ever(au
 
     assert all(timer.fell_due == [3600.0] for timer in kept)
     assert forgotten.fell_due == [2e6]
+
+
+async def test_thousands_that_are_unset_before_their_moment_wake_nobody_for_each(autojump_clock: MockClock) -> None:
+    class Tasks(trio.abc.Instrument):
+        steps = 0
+
+        def before_task_step(self, task: trio.lowlevel.Task) -> None:
+            self.steps += task.name == TASK
+
+    tasks = Tasks()
+    many = [Noting() for _ in range(5000)]
+    for number, timer in enumerate(many):
+        timer.set(trio.current_time() + 30)
+        await trio.sleep(0.001)
+        if number % 2:
+            timer.unset()
+        else:
+            timer.set(1000.0)
+    trio.lowlevel.add_instrument(tasks)
+    await trio.sleep_until(999)
+
+    assert 0 < tasks.steps < 50
+    assert {timer.queued_at for timer in many} == {1000.0, math.inf}
+
+    await trio.sleep_until(1001)
+
+    assert [len(timer.fell_due) for timer in many] == [1, 0] * 2500
+
+
+async def test_there_is_no_task_when_nothing_is_set(autojump_clock: MockClock) -> None:
+    before = trio.lowlevel.current_statistics().tasks_living
+    timer = Noting()
+    for _ in range(2):  # and begins again
+        timer.set(trio.current_time() + 5)
+        await trio.sleep(1)
+        assert trio.lowlevel.current_statistics().tasks_living == before + 1
+        await trio.sleep(9)
+        assert trio.lowlevel.current_statistics().tasks_living == before
+    assert timer.fell_due == [5.0, 15.0]
 
 
 async def test_an_alarm_sleeps_until_its_time_and_tells_that_it_did_not_ring(autojump_clock: MockClock) -> None:

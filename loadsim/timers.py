@@ -75,16 +75,16 @@ class _Timers:
 
     def _prune(self) -> None:
         """Forget the entries of timers that were unset, or have an earlier one: they may be hours ahead."""
-        kept = []
+        kept: dict[Timer, tuple[float, int, Timer]] = {}
         for entry in self._heap:
             at, _, timer = entry
             if at == timer.queued_at:
                 if timer.due_at < math.inf:
-                    kept.append(entry)
+                    kept[timer] = entry  # one that is set to a time again and again may have many for it
                 else:
                     timer.queued_at = math.inf
         if len(kept) < len(self._heap):
-            self._heap[:] = kept
+            self._heap[:] = kept.values()
             heapify(self._heap)
         self._pruned_at = 2 * len(self._heap) + _LEAST_PRUNED
 

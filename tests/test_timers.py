@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from loadsim.charge_point.alarm import Alarm
-from loadsim.timers import TASK, Timer
+from loadsim.timers import TASK, Timer, _timers_of_this_run
 from tests.support import in_virtual_time
 
 
@@ -215,3 +215,22 @@ async def test_an_alarm_wakes_one_task_and_says_so_to_a_second(autojump_clock: M
         await trio.testing.wait_all_tasks_blocked()
         with pytest.raises(RuntimeError, match="one task"):
             await alarm.sleep_until(3)
+
+
+async def test_a_timer_that_is_put_off_to_one_time_again_and_again_does_not_fill_the_queue(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadsim.timers._LEAST_PRUNED", 50)
+    put_off, another, before = Noting(), Noting(), Noting()
+    far = trio.current_time() + 10_000
+    before.set(far - 1)
+    for _ in range(500):
+        put_off.set(trio.current_time() + 1)
+        await trio.sleep(2)
+        put_off.set(far)
+        another.set(trio.current_time() + 1)
+        await trio.sleep(2)
+
+    assert len(_timers_of_this_run()._heap) <= 60
+    await trio.sleep_until(far + 1)
+    assert put_off.fell_due == [*(4.0 * number + 1 for number in range(500)), far]

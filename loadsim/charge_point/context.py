@@ -16,6 +16,7 @@ from loadsim.metrics.recorder import Recorder
 
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _ALL_TIME: Final = datetime.max - datetime.min
+_NOTHING: Final = timedelta()
 _LARGE_MESSAGES: Final = 16
 _PUNCTUAL: Final = 0.02
 """Seconds by which a connect may be late without delaying the next: else every late wake-up would lower the rate."""
@@ -58,8 +59,10 @@ def moved_on(told: str, seconds: float) -> datetime:
 
     A CSMS may name a time beyond either end of the calendar: there the clock stands still.
     """
-    since = datetime.fromisoformat(told.upper()) - _BEGINNING + timedelta(seconds=seconds)
-    return _BEGINNING + min(max(since, timedelta()), _ALL_TIME)
+    since = datetime.fromisoformat(told.upper()) - _BEGINNING + timedelta(0, seconds)
+    if not _NOTHING <= since <= _ALL_TIME:
+        since = min(max(since, _NOTHING), _ALL_TIME)
+    return _BEGINNING + since
 
 
 class Throttle:

@@ -52,7 +52,7 @@ def resume_sending(charge_point: ChargePoint) -> None:
         memory.sending.ring()
     elif memory.outbox and can_send(charge_point) and not charge_point.over:
         memory.sending = Alarm()
-        charge_point.spawn(_empty, charge_point)
+        charge_point.start(_empty, charge_point)
 
 
 def can_send(charge_point: ChargePoint) -> bool:

@@ -52,6 +52,7 @@ class Session:
         "_limit_holds",
         "_limit_until",
         "_next_sample",
+        "_power_until",
         "_stopped",
         "_unlocked",
         "_unplugged",
@@ -90,6 +91,7 @@ class Session:
         self._limit = math.inf
         self._limit_holds = False
         self._limit_until = math.inf
+        self._power_until = -math.inf
         self._interval = 0
         self._next_sample = math.inf
 
@@ -146,6 +148,7 @@ class Session:
         else:
             self._advance(self.charge_point.context.clock.elapsed)
             self._energy_cap = self.charge.delivered + integer(self.charge_point, "MaxEnergyOnInvalidId")
+            self._power_until = -math.inf
         self.alarm.ring()
 
     def unlock(self) -> None:
@@ -159,6 +162,7 @@ class Session:
             return False
         self._advance(self.charge_point.context.clock.elapsed)
         self._unplugged = True
+        self._power_until = -math.inf
         if flag(self.charge_point, "StopTransactionOnEVSideDisconnect"):
             self._stop("EVDisconnected")
         self.alarm.ring()
@@ -272,19 +276,22 @@ class Session:
             self._advance(now)
             self._look_at_limit(now)
             power = self._power
+            if now + _ROUNDING >= self._power_until:
+                self._power_until = now + self._lasts(power)
             self._show_status(power)
             if now + _ROUNDING >= self._leaves_at and not self._at_reader:
                 self._show_card_to_stop()
                 continue
             self._sample(now)
             leaves_at = math.inf if self._at_reader else self._leaves_at
-            at = min(leaves_at, self._next_sample, self._limit_until, now + self._lasts(power))
+            at = min(leaves_at, self._next_sample, self._limit_until, self._power_until)
             await self._sleep_until(max(at, now + _LEAST_WAIT))
 
     def _look_at_limit(self, now: float) -> None:
         if self._limit_holds and now + _ROUNDING < self._limit_until:
             return
         self._limit_holds = True
+        self._power_until = -math.inf
         limit = limit_now(self.charge_point, self.connector.id)
         self._limit, self._limit_until = limit.watts, math.inf
         if limit.until is not None:

@@ -20,7 +20,7 @@ from loadsim.errors import ScenarioError, UsageError
 from loadsim.scenario.plan import EmbeddedCsms, FaultPlan, PlannedCall
 from tests.csms.test_process import DEADLINE, ROOT, ended, line, pipe, process, read
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.timed]
 
 EVERY_TENTH = PlannedCall(name="it", send="ClearCache", rate=10.0, spacing="even")
 

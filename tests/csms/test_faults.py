@@ -16,7 +16,7 @@ from loadsim.v16.central import Central
 from tests.csms.peer import GOOD_HANDSHAKE, Peer, connected, dial, settled
 from tests.csms.troubled import LATE, SOON, START, begun, fault, lines_of, of, timed, troubled
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.timed]
 
 # Stall
 

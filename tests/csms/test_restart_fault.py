@@ -10,7 +10,7 @@ from loadsim.scenario.plan import PlannedCall
 from tests.csms.peer import connected, dial
 from tests.csms.troubled import LATE, SOON, START, begun, fault, of, troubled
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.timed]
 
 
 async def test_a_restart_resets_all_connections_at_once_and_listens_again_at_the_same_place() -> None:

@@ -21,7 +21,7 @@ from trio.testing import MockClock
 from loadsim.link.transport import Slowness
 from tests.link.line import Line, sockets
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.timed]
 
 TICK: Final = 0.01
 """Seconds in which what was sent is surely read, if it can be."""

@@ -19,7 +19,7 @@ from loadsim.v16.messages import BY_NAME
 from tests.link.peer import Peer, peer
 from tests.link.test_handshake_rules import Request
 
-pytestmark = [pytest.mark.network, pytest.mark.usefixtures("pollers")]
+pytestmark = [pytest.mark.network, pytest.mark.timed, pytest.mark.usefixtures("pollers")]
 
 HEARTBEAT = BY_NAME["Heartbeat"]
 

@@ -13,7 +13,7 @@ from loadsim.output.csv_windows import COMMAND_COLUMNS, SESSION_COLUMNS
 from loadsim.output.summary_sessions import COMMAND_COUNTS, SESSION_OUTCOMES, SESSION_SOURCES
 from tests.network.running import Run, run
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(100)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 SCENARIO = """version: 1
 name: charging

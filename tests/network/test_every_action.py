@@ -29,7 +29,7 @@ from tests.network.steps import FROM_CENTRAL_SYSTEM, FROM_CHARGE_POINT, Step, in
 from tests.peers import start
 from tests.v16.authorities import DAY, Held, root
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(110)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 ASKED = {"every": 2, "reset": 2, "update": 2, "secure": 2, "bare": 2, "late": 2}
 COUNT = sum(ASKED.values()) + 10
@@ -202,7 +202,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Fut
 
 @pytest.fixture(params=NAMES)
 def outcome(request: pytest.FixtureRequest, outcomes: dict[str, Future[Outcome]]) -> Outcome:
-    ended = outcomes[request.param].result(100)
+    ended = outcomes[request.param].result(280)
     ended.run.check()
     return ended
 

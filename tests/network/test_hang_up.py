@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.network.running import ROOT, Running, is_alive, wait_until
+from tests.network.running import ROOT, Running, is_alive, patiently, wait_until
 
 pytestmark = [
     pytest.mark.network,
-    pytest.mark.timeout(100),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals on Windows"),
 ]
 
@@ -26,7 +26,7 @@ name: hang-up
 seed: 9
 csms: {{embedded: {{interval: 1s}}}}
 fleets: {{demo: {{count: {COUNT}, authorize: 3600/h}}}}
-stages: [{{for: 7s, online: 100%, jump: true}}]
+stages: [{{for: DURATION, online: 100%, jump: true}}]
 """
 # A session of its own whose terminal is the pseudo-terminal on stdin, as a shell in a terminal window has it.
 AS_A_SHELL_DOES = """
@@ -62,10 +62,11 @@ class InTerminal(Running):
 
 
 @contextmanager
-def in_terminal(folder: Path, *options: str) -> Iterator[InTerminal]:
+def in_terminal(seconds: float, folder: Path, *options: str) -> Iterator[InTerminal]:
     import pty  # noqa: PLC0415 - there is none on Windows
 
-    (folder / "scenario.yaml").write_text(SCENARIO, encoding="utf-8")
+    folder.mkdir()
+    (folder / "scenario.yaml").write_text(SCENARIO.replace("DURATION", f"{seconds}s"), encoding="utf-8")
     master, terminal = pty.openpty()
     os.set_blocking(master, False)
     command = [sys.executable, "-m", "loadsim.cli", "run", str(folder / "scenario.yaml")]
@@ -96,41 +97,45 @@ def summary_of(folder: Path) -> dict[str, object]:
 
 @pytest.mark.parametrize("console", ["live", "plain"])
 def test_a_run_goes_on_to_its_end_when_its_terminal_is_closed(console: str, tmp_path: Path) -> None:
-    with in_terminal(tmp_path, "--console", console, "--workers", "2") as under_way:
-        under_way.wait_for_connections(COUNT)
-        time.sleep(1.5)
-        under_way.read()
-        children = under_way.children()
-        assert len(children) == 3
-        under_way.close_terminal()
-        time.sleep(1.5)
-        assert under_way.process.poll() is None
-        assert all(map(is_alive, children))
-        code = under_way.process.wait(30)
-        wait_until(lambda: not any(map(is_alive, children)), "the end of all processes", 10)
+    def attempt(seconds: float) -> tuple[InTerminal, int, float]:
+        with in_terminal(seconds, tmp_path / str(seconds), "--console", console, "--workers", "2") as under_way:
+            under_way.wait_for_connections(COUNT)
+            time.sleep(1.5)
+            under_way.read()
+            children = under_way.children()
+            under_way.close_terminal()
+            time.sleep(1.5)
+            alive = [is_alive(child) for child in children]
+            under_way.demand_time(0.2, of=seconds)
+            assert alive == [True] * 3
+            assert under_way.process.poll() is None
+            code = under_way.process.wait(60)
+            wait_until(lambda: not any(map(is_alive, children)), "the end of all processes", 20)
+        return under_way, code, seconds
 
+    under_way, code, seconds = patiently(attempt, 7, 25)
     assert "hang-up" in under_way.stderr()
-    summary = summary_of(tmp_path)
+    summary = summary_of(under_way.folder)
     assert code == summary["exit_code"]
     assert code in (0, 4)
     assert summary["complete"] is True
-    assert summary["duration_s"] == 7.0
+    assert summary["duration_s"] == seconds
     assert summary["lost_workers"] == summary["troubles"] == summary["books"] == []
-    log = (tmp_path / "results" / "latest" / "loadsim.log").read_text(encoding="utf-8")
+    log = (under_way.results / "latest" / "loadsim.log").read_text(encoding="utf-8")
     assert log == ""
 
 
 def test_a_run_without_its_terminal_still_obeys_sigterm(tmp_path: Path) -> None:
-    with in_terminal(tmp_path, "--workers", "1") as under_way:
+    with in_terminal(60, tmp_path / "run", "--workers", "1") as under_way:
         under_way.wait_for_connections(COUNT)
         time.sleep(1.0)
         under_way.read()
         under_way.close_terminal()
         time.sleep(0.5)
         under_way.process.send_signal(signal.SIGTERM)
-        code = under_way.process.wait(30)
+        code = under_way.process.wait(40)
 
-    summary = summary_of(tmp_path)
+    summary = summary_of(under_way.folder)
     assert code == summary["exit_code"] == 143
     assert summary["interrupted_by"] == "SIGTERM"
     assert summary["books"] == []

@@ -9,7 +9,7 @@ import pytest
 from tests.network.running import books_balance, run
 from tests.peers import start
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(118)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 GOOD, BAD = 180, 20
 ATTEMPTS = 3

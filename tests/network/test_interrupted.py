@@ -15,7 +15,7 @@ from tests.peers import start
 
 pytestmark = [
     pytest.mark.network,
-    pytest.mark.timeout(100),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(sys.platform == "win32", reason="no such signals on Windows"),
 ]
 
@@ -24,10 +24,10 @@ SCENARIO = f"""
 version: 1
 name: interrupted
 seed: 4
-csms: {{call_timeout: 20s, embedded: {{interval: 2s, latency: 20ms}}}}
+csms: {{call_timeout: 60s, embedded: {{interval: 2s, latency: 20ms}}}}
 fleets: {{demo: {{count: {COUNT}, authorize: 3600/h}}}}
 stages:
-  - {{name: first, for: 30s, online: 100%, jump: true}}
+  - {{name: first, for: 90s, online: 100%, jump: true}}
   - {{name: never, for: 30s}}
 """
 SLOW = SCENARIO.replace("embedded: {interval: 2s, latency: 20ms}", 'url: "${CSMS_URL}"')
@@ -58,15 +58,15 @@ def test_one_signal_ends_the_run_as_its_plan_would(
         time.sleep(1.3)
         children = under_way.children()
         send(under_way)
-        ended = under_way.finish(20)
-        wait_until(lambda: not any(map(is_alive, children)), "the end of all processes", 10)
+        ended = under_way.finish(60)
+        wait_until(lambda: not any(map(is_alive, children)), "the end of all processes", 20)
 
     summary = ended.check([code])
     assert name in ended.stderr
     assert json.loads(ended.stdout) == summary
     assert summary["complete"] is False
     assert summary["lost_workers"] == []
-    assert 1.3 <= summary["duration_s"] < 20.0
+    assert 1.3 <= summary["duration_s"] < 90.0
     books_balance(summary["actions"])
     record = summary["embedded_csms"]
     for action, of in summary["actions"].items():
@@ -82,7 +82,7 @@ def test_one_signal_ends_the_run_as_its_plan_would(
 
 def test_two_signals_end_the_run_at_once_with_what_is_known(tmp_path: Path) -> None:
     with (
-        start("truth_server", "--latency", "fixed:15000") as peer,  # the open calls would be awaited for long
+        start("truth_server", "--latency", "fixed:50000") as peer,  # the open calls would be awaited for long
         running(SLOW, tmp_path, "--json", "--workers", "2", url=peer.url) as under_way,
     ):
         under_way.wait_for_connections(COUNT)
@@ -93,12 +93,12 @@ def test_two_signals_end_the_run_at_once_with_what_is_known(tmp_path: Path) -> N
         assert under_way.process.poll() is None  # it awaits the open calls
         second = time.monotonic()
         under_way.process.send_signal(signal.SIGINT)
-        ended = under_way.finish(10)
+        ended = under_way.finish(40)
         took = time.monotonic() - second
         wait_until(lambda: not any(map(is_alive, children)), "the end of all processes", 10)
 
     summary = ended.check([130], books=False)
-    assert took < 8.0
+    assert took < 20.0
     assert json.loads(ended.stdout) == summary
     assert summary["complete"] is False
     assert len(summary["lost_workers"]) == 2
@@ -113,7 +113,7 @@ def test_an_interrupted_run_awaits_its_open_calls(tmp_path: Path) -> None:
         under_way.wait_for_connections(COUNT)
         time.sleep(1.5)
         under_way.process.send_signal(signal.SIGINT)
-        ended = under_way.finish(20)
+        ended = under_way.finish(60)
         record = peer.finish()
 
     summary = ended.check([130])
@@ -128,8 +128,8 @@ def test_a_signal_before_the_run_has_begun_ends_it_too(tmp_path: Path) -> None:
     with running(SCENARIO, tmp_path, "-q") as under_way:
         wait_until(lambda: len(under_way.children()) >= 1, "the first process", 20)
         under_way.process.send_signal(signal.SIGINT)
-        ended = under_way.finish(20)
-        wait_until(lambda: not under_way.children(), "the end of all processes", 15)
+        ended = under_way.finish(60)
+        wait_until(lambda: not under_way.children(), "the end of all processes", 20)
 
     assert ended.code == 130
     assert "Traceback" not in ended.stderr

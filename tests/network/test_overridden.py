@@ -9,7 +9,7 @@ import pytest
 
 from tests.network.running import run
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 SCENARIO = """
 version: 1

@@ -29,6 +29,7 @@ stages:
 """
 
 
+@pytest.mark.timed
 def test_what_the_csms_asked_by_plan_is_what_its_charge_points_answered(tmp_path: Path) -> None:
     csms = run(SCENARIO, tmp_path).check()["embedded_csms"]
     planned, calls = csms["planned_calls"], csms["calls"]

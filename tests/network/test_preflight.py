@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.network.running import books_balance, is_alive, run, running, wait_until
+from tests.network.running import books_balance, is_alive, run, running, settled, wait_until
 from tests.peers import start
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(100)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 SCENARIO = """
 version: 1
@@ -26,6 +26,7 @@ stages: [{for: 3s, online: 100%}]
 EMBEDDED = SCENARIO.replace('url: "${CSMS_URL}", call_timeout: 2s', "embedded: {boot_status: BOOT, interval: 1s}")
 
 
+@pytest.mark.timed
 def test_the_first_of_each_fleet_is_counted_once_by_both_sides(tmp_path: Path) -> None:
     with start("truth_server") as peer:
         ended = run(SCENARIO, tmp_path, "-q", "--workers", "3", url=peer.url)
@@ -59,6 +60,7 @@ def test_a_csms_that_answers_no_boot_ends_it_before_the_rest_starts(tmp_path: Pa
 
 
 @pytest.mark.parametrize("status", ["Pending", "Rejected"])
+@pytest.mark.timed
 def test_a_boot_that_is_not_accepted_is_noted_and_the_run_goes_on(status: str, tmp_path: Path) -> None:
     text = EMBEDDED.replace("BOOT", f"[{status}, Accepted]").replace("for: 3s", "for: 6s")
     ended = run(text, tmp_path, "--json", "--workers", "1")
@@ -85,12 +87,12 @@ def test_a_signal_while_the_first_boot_is_awaited_ends_it_at_once(tmp_path: Path
         children = under_way.children()
         began = time.monotonic()
         under_way.process.send_signal(signal.SIGINT)
-        ended = under_way.finish(20)
+        ended = under_way.finish(40)
         took = time.monotonic() - began
         wait_until(lambda: not any(map(is_alive, children)), "the end of all processes", 10)
 
     assert ended.code == 130
-    assert took < 5.0
+    assert took < 20.0  # of the 60 for which a call is waited
     assert "Traceback" not in ended.stderr
 
 
@@ -107,16 +109,13 @@ def test_a_threshold_can_end_a_run_early(tmp_path: Path) -> None:
     text = EMBEDDED.replace("boot_status: BOOT", "latency: 300ms").replace("for: 3s", "for: 60s") + (
         "thresholds: [{check: all p50 < 250ms, abort: true, after: 2s}, BootNotification errors == 0]\n"
     )
-    for _ in range(3):  # a machine that is busy for a moment makes a run INVALID, and rightly so
-        ended = run(text, tmp_path, "--json")
-        if ended.code != 4:
-            break
+    ended = settled(lambda: run(text, tmp_path, "--json"), attempts=6)
 
     summary = ended.check([99])
     assert summary["aborted_by"] == "all p50 < 250ms"
     assert summary["complete"] is False
     assert summary["verdict"] == "failed"
-    assert 2.0 <= summary["duration_s"] < 6.0
+    assert 2.0 <= summary["duration_s"] < 20.0  # of 60
     assert "all p50 < 250ms" in ended.stderr
     books_balance(summary["actions"])
     assert summary["connections"]["closed"] == summary["connections"]["opened"]

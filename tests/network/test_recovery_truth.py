@@ -12,7 +12,7 @@ from tests.network.running import books_balance, run
 from tests.network.truths import at_rank, beginning, came_back, first_end, visits_of
 from tests.peers import start
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(115)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 COUNT = 40
 SHARES = {"p50": 0.5, "p95": 0.95, "p100": 1.0}
@@ -44,6 +44,7 @@ faults:
         (3, "{name: it, at: 1500ms, do: drop, for: 1s}", 40, False),
     ],
 )
+@pytest.mark.timed
 def test_recovery_times_are_those_of_the_servers_record_of_the_reconnects(
     tmp_path: Path, seed: int, fault: str, hit: int, boots: bool
 ) -> None:
@@ -73,6 +74,7 @@ def test_recovery_times_are_those_of_the_servers_record_of_the_reconnects(
     "fault",
     ["{name: it, at: 2s, share: 35%, do: drop}", "{name: it, rate: 720/h, share: 80%, do: drop}"],
 )
+@pytest.mark.timed
 def test_four_workers_drop_the_same_charge_points_at_the_same_moments_as_one(tmp_path: Path, fault: str) -> None:
     with start("truth_server", "--visits") as one, start("truth_server", "--visits") as four:
         with ThreadPoolExecutor() as pool:
@@ -124,6 +126,7 @@ def both_sides(summary: Any, name: str) -> tuple[Any, Any]:
     return summary["faults"][name], summary["embedded_csms"]["faults"][name]
 
 
+@pytest.mark.timed
 def test_a_restart_of_the_embedded_csms_is_told_alike_by_both_sides(tmp_path: Path) -> None:
     text = embedded(
         "{name: it, at: 2s, do: csms, how: restart, for: 1s}", more="thresholds: ['recovery[it] < 2500ms']"
@@ -143,6 +146,7 @@ def test_a_restart_of_the_embedded_csms_is_told_alike_by_both_sides(tmp_path: Pa
     assert summary["actions"]["BootNotification"]["sent"] == 30
 
 
+@pytest.mark.timed
 def test_handshakes_refused_by_the_embedded_csms_are_counted_alike_by_both_sides(tmp_path: Path) -> None:
     text = embedded(
         "{name: full, at: 2s, do: csms, how: refuse, status: 429, for: 2s}", "{name: all, at: 2500ms, do: drop}"
@@ -159,6 +163,7 @@ def test_handshakes_refused_by_the_embedded_csms_are_counted_alike_by_both_sides
     assert theirs["connections_reset"] == 0
 
 
+@pytest.mark.timed
 def test_a_stall_of_the_embedded_csms_holds_calls_up_and_loses_none(tmp_path: Path) -> None:
     summary = run(embedded("{name: it, at: 2s, do: csms, how: stall, for: 2s}"), tmp_path).check()
     ours, theirs = both_sides(summary, "it")
@@ -172,6 +177,7 @@ def test_a_stall_of_the_embedded_csms_holds_calls_up_and_loses_none(tmp_path: Pa
     assert summary["connections"]["lost"] == 0
 
 
+@pytest.mark.timed
 def test_a_delay_of_the_embedded_csms_shows_in_the_calls_that_it_held_up(tmp_path: Path) -> None:
     text = embedded("{name: it, at: 2s, do: csms, how: delay, latency: 300ms..400ms, for: 2s}")
     summary = run(text, tmp_path).check()

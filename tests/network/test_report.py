@@ -9,7 +9,7 @@ import pytest
 
 from tests.network.running import running, wait_until
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 SECRET = "hunter2-hunter2"
 SCENARIO = """

@@ -15,7 +15,7 @@ from loadsim.output.csv_windows import GENERATOR_COLUMNS, WINDOW_COLUMNS
 from tests.network.running import ROOT, Run, run
 from tests.peers import start
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(100)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 SCENARIO = """# written by hand
 version: 1

@@ -14,7 +14,7 @@ import pytest
 from tests.network.own_central import own_central
 from tests.network.running import ROOT, run
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(100)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 PASSWORD = "correct-horse"
 SCENARIO = """

@@ -14,7 +14,7 @@ from tests.network.running import Running, books_balance, command_of, run, runni
 
 pytestmark = [
     pytest.mark.network,
-    pytest.mark.timeout(100),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(sys.platform == "win32", reason="no such signals on Windows"),
     pytest.mark.skipif(SHARING is None, reason="processes cannot share a port on this system"),
 ]

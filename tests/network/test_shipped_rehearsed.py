@@ -12,7 +12,7 @@ from loadsim.scenario.shipped import shipped_scenarios
 from tests.network.running import Run, books_balance, run
 from tests.peers import start
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(118)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 LENGTH = 6.0  # seconds, of the whole run
 MOST = 150  # charge points a fleet
@@ -112,7 +112,7 @@ def rehearsals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, F
 
 @pytest.mark.parametrize("name", shipped_scenarios())
 def test_a_shipped_scenario_runs_and_passes(name: str, rehearsals: dict[str, Future[Run]]) -> None:
-    ended = rehearsals[name].result(110)
+    ended = rehearsals[name].result(280)
 
     summary = ended.check()
     books_balance(summary["actions"])

@@ -9,7 +9,7 @@ import pytest
 from loadsim.new_command import templates
 from tests.network.running import Run, books_balance, run
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(118)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 SCALED = {
     "smoke": (
@@ -101,7 +101,7 @@ def rehearsals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, F
 
 @pytest.mark.parametrize("name", templates())
 def test_a_template_runs_and_passes(name: str, rehearsals: dict[str, Future[Run]]) -> None:
-    ended = rehearsals[name].result(110)
+    ended = rehearsals[name].result(280)
 
     summary = ended.check()
     books_balance(summary["actions"])

@@ -14,7 +14,7 @@ from tests.network.running import books_balance, quiet_seed, run
 from tests.network.truths import at_rank, beginning, planned_dues, visits_of, with_due
 from tests.peers import start
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(115)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 PERCENTILES = ("p50", "p95", "p99")
 RESOLUTION = 0.0005  # seconds: of rounding, and of the histogram at these durations
@@ -156,6 +156,7 @@ stages:
 """
 
 
+@pytest.mark.timed
 def test_a_stalled_csms_shows_in_every_call_that_fell_due_and_takes_none_away(tmp_path: Path) -> None:
     stall = ("--stall-at", str(STALL_AT), "--stall-after", "2", "--stall-for", str(STALL), "--samples", "--visits")
     with (
@@ -192,6 +193,7 @@ def test_a_stalled_csms_shows_in_every_call_that_fell_due_and_takes_none_away(tm
     assert rest["skipped_offline"] == 0
 
 
+@pytest.mark.timed
 def test_four_workers_are_one_in_everything_but_their_number(tmp_path: Path) -> None:
     seed = quiet_seed({"street": 24, "depot": 12}, rate=1.0, edges=[5.0])
     text = f"""
@@ -262,6 +264,7 @@ faults:
 
 
 @pytest.mark.parametrize("arrivals", ["poisson", "even"])
+@pytest.mark.timed
 def test_four_workers_carry_out_the_same_sessions_tags_and_faults_as_one(tmp_path: Path, arrivals: str) -> None:
     text = SESSIONS.format(arrivals=arrivals)
     with (

@@ -10,7 +10,7 @@ import pytest
 from tests.network.running import Run, run
 from tests.peers import start
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(115)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 SCENARIO = """
 version: 1
@@ -30,7 +30,7 @@ OUTCOMES = {
     "closed port": "refused",
     "unknown name": "dns",
 }
-LONGEST = 20.0  # seconds, of which most is for a busy machine to start the processes
+LONGEST = 45.0  # seconds, of the 60 of the stage, of which most is for a busy machine to start the processes
 
 
 def attempt(behaviour: str, folder: Path) -> tuple[Run, str]:
@@ -57,7 +57,7 @@ def attempts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Fut
 def test_an_unreachable_csms_ends_the_run_with_one_line_and_exit_code_3(
     behaviour: str, attempts: dict[str, Future[tuple[Run, str]]]
 ) -> None:
-    ended, target = attempts[behaviour].result(100)
+    ended, target = attempts[behaviour].result(280)
 
     summary = ended.check([3])
     assert ended.seconds < LONGEST

@@ -7,7 +7,7 @@ import pytest
 
 from tests.network.running import run, running
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(100)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 SCENARIO = """
 version: 1

@@ -6,6 +6,7 @@ Imports that cost time stand in the commands that need them.
 from __future__ import annotations
 
 import enum
+import gc
 import json
 import os
 import sys
@@ -19,6 +20,10 @@ from loadsim.errors import LoadsimError, UsageError
 
 if TYPE_CHECKING:
     from loadsim.scenario.scenario import Scenario
+
+_NEW_OBJECTS = 50_000
+"""New objects that let the garbage be collected. What importing makes stays: looking through it every 700 objects
+took a sixth of the time until a run begins."""
 
 app = typer.Typer(
     name="loadsim",
@@ -325,6 +330,7 @@ def main() -> NoReturn:
     """Run the command line; errors become one message on stderr and the exit code of their kind."""
     from loadsim.streams import prepare_streams  # noqa: PLC0415
 
+    gc.set_threshold(_NEW_OBJECTS)
     prepare_streams()
     try:
         try:

@@ -28,6 +28,7 @@ from tests.csms.troubled import LATE, begun, fault, troubled
 
 pytestmark = [
     pytest.mark.network,
+    pytest.mark.timed,
     pytest.mark.skipif(sockets.SHARING is None, reason="processes cannot share a port on this system"),
 ]
 

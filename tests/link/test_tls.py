@@ -171,6 +171,7 @@ async def test_nothing_stays_behind_where_the_poller_does_not_see_it(pem: Path, 
 
 
 @pytest.mark.parametrize(("version", "round_trips"), [(ssl.TLSVersion.TLSv1_2, 3), (ssl.TLSVersion.TLSv1_3, 2)])
+@pytest.mark.timed
 async def test_each_round_trip_of_a_slow_handshake_takes_its_time(
     pem: Path, version: ssl.TLSVersion, round_trips: int
 ) -> None:

@@ -11,15 +11,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from loadsim.errors import PreflightFailed
-from loadsim.limits import CHARGE_POINT_BYTES, free_memory, raise_descriptor_limit
+from loadsim.limits import easy_ports, free_memory, raise_descriptor_limit
 from loadsim.output.csv_windows import WINDOW
 from loadsim.preflight import (
     DESCRIPTORS_OF_ITS_OWN,
+    charge_point_bytes,
     check_machine,
     cores,
     csms_descriptors,
     ephemeral_ports,
     memory_needed,
+    warnings_of,
 )
 from loadsim.scenario.demand import Flow, StageDemand, assumed_interval, demands, most_online, surges
 from loadsim.scenario.plan import FaultPlan, Plan
@@ -46,7 +48,7 @@ def needs_of(plan: Plan, workers: int) -> dict[str, Any]:
     online, addresses = most_online(plan), max(1, len(plan.target.source_addresses))
     each = math.ceil(plan.charge_points / workers)
     least = memory_needed(plan, workers)
-    idle, busy = CHARGE_POINT_BYTES
+    idle, busy = charge_point_bytes(plan)
     return {
         "schema": SCHEMA,
         "name": plan.name,
@@ -84,6 +86,7 @@ def needs_of(plan: Plan, workers: int) -> dict[str, Any]:
         "ports": {
             "needed": math.ceil(online / addresses),
             "there_are": ephemeral_ports(),
+            "easy": easy_ports(ephemeral_ports()),
             "source_addresses": addresses,
         },
         "memory_bytes": {
@@ -93,6 +96,7 @@ def needs_of(plan: Plan, workers: int) -> dict[str, Any]:
         },
         "disk_bytes": _disk(plan, workers, stages),
         "assumed": _assumed(plan),
+        "warnings": warnings_of(plan),
         "problem": problem,
     }
 

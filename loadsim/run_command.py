@@ -22,7 +22,7 @@ from loadsim.output.final_report import render_report
 from loadsim.output.layout import clean
 from loadsim.output.progress import Progress
 from loadsim.plan_command import show
-from loadsim.preflight import check_machine, default_workers
+from loadsim.preflight import check_machine, default_workers, warnings_of
 from loadsim.scenario.overrides import without_tokens
 from loadsim.scenario.plan import Plan
 from loadsim.scenario.read import read_scenario
@@ -65,6 +65,9 @@ def run(
     for warning in scenario.warnings:
         screen.print(str(warning), markup=False, highlight=False, soft_wrap=True)
     check_machine(plan, workers)
+    if not dry_run:  # which shows them beside the figures
+        for doubt in warnings_of(plan):
+            screen.print(f"warning: {doubt}", markup=False, highlight=False, soft_wrap=True)
     if not quiet or dry_run:
         _announce(plan, workers, screen)
     if dry_run:

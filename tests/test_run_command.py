@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from loadsim import preflight, run_command
-from loadsim.errors import PreflightFailed, ScenarioError
+from loadsim.errors import PreflightFailed, ScenarioError, UsageError
 
 SCENARIO = """
 version: 1
@@ -24,7 +24,7 @@ def scenario(tmp_path: Path) -> Path:
     return path
 
 
-def dry_run(path: Path, *overrides: str, quiet: bool = False) -> int:
+def dry_run(path: Path, *overrides: str, quiet: bool = False, dry: bool = True) -> int:
     return run_command.run(
         path,
         workers=1,
@@ -35,7 +35,7 @@ def dry_run(path: Path, *overrides: str, quiet: bool = False) -> int:
         as_json=False,
         quiet=quiet,
         overrides=overrides,
-        dry_run=True,
+        dry_run=dry,
     )
 
 
@@ -79,3 +79,24 @@ def test_a_dry_run_refuses_what_the_run_would(scenario: Path, monkeypatch: pytes
     monkeypatch.setattr(preflight, "free_memory", lambda: 1_000_000)
     with pytest.raises(PreflightFailed, match="too little memory"):
         dry_run(scenario)
+
+
+def test_a_run_is_told_of_ports_that_take_long_to_find_and_a_dry_one_beside_its_figures(
+    scenario: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(preflight, "ephemeral_ports", lambda: 600)
+    monkeypatch.setattr(preflight, "easy_ports", lambda ports: ports // 2)
+    doubt = "warning: 400 connections from a source address of 600 ports"
+
+    dry_run(scenario)
+    said = capsys.readouterr()
+    assert doubt not in said.err
+    assert doubt in " ".join(said.out.split())
+
+    async def conduct(*_: object) -> None:
+        raise OSError("as far as the warning")
+
+    monkeypatch.setattr(run_command, "conduct", conduct)
+    with pytest.raises(UsageError, match="as far as the warning"):
+        dry_run(scenario, quiet=True, dry=False)
+    assert doubt in capsys.readouterr().err

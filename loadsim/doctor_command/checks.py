@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from loadsim.doctor_command.facts import Facts
-from loadsim.limits import CHARGE_POINT_BYTES, UNLIMITED
+from loadsim.limits import CHARGE_POINT_BYTES, CONDUCTOR_BYTES, TLS_BYTES, UNLIMITED, WORKER_BYTES, easy_ports
 from loadsim.preflight import CHARGE_POINTS_A_WORKER, DESCRIPTORS_OF_ITS_OWN
 from loadsim.units import format_bytes, format_count, format_duration
 
@@ -104,12 +104,18 @@ def _ports(facts: Facts) -> Check:
         case _:
             raise_by = ("sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'",)
     raised = facts.ports >= 48_000
+    easy = easy_ports(facts.ports, facts.system)
+    slow = f", those beyond {format_count(easy)} at 1 ms of CPU each to connect" if easy < facts.ports else ""
     return Check(
         name="ports",
         state="note" if facts.ports < _FEW_PORTS else "ok",
         found=count if facts.system == "linux" else f"{count} are assumed",
-        allows=f"as many charge points to one CSMS for each of csms.source_addresses{more}",
-        numbers={"charge_points_a_source_address": facts.ports, "loopback_source_addresses": facts.source_addresses},
+        allows=f"as many charge points to one CSMS for each of csms.source_addresses{slow}{more}",
+        numbers={
+            "charge_points_a_source_address": facts.ports,
+            "of_these_connect_at_once": easy,
+            "loopback_source_addresses": facts.source_addresses,
+        },
         raise_by=() if raised else raise_by,
     )
 
@@ -134,16 +140,20 @@ def _cores(facts: Facts) -> Check:
 
 
 def _memory(facts: Facts) -> Check:
-    idle, charging = (facts.free_memory // each for each in CHARGE_POINT_BYTES)
+    free = max(facts.free_memory - CONDUCTOR_BYTES - WORKER_BYTES, 0)
+    share = WORKER_BYTES // max(facts.descriptors - DESCRIPTORS_OF_ITS_OWN, 1)  # of the workers that they fill
+    plain, busy = CHARGE_POINT_BYTES
+    idle, charging, secure = (free // (each + share) for each in (plain, busy, plain + TLS_BYTES[0]))
     return Check(
         name="memory",
         state="note" if charging < _FEW_DESCRIPTORS else "ok",
         found=f"{format_bytes(facts.free_memory)} of {format_bytes(facts.memory)} free",
-        allows=f"{format_count(charging)} charge points that charge, {format_count(idle)} that only beat",
+        allows=f"{format_count(charging)} charge points that charge, {format_count(idle)} that only beat, "
+        f"{format_count(secure)} over TLS",
         numbers={
             "free_bytes": facts.free_memory,
             "bytes": facts.memory,
-            "charge_points": {"charging": charging, "idle": idle},
+            "charge_points": {"charging": charging, "idle": idle, "idle_tls": secure},
         },
     )
 

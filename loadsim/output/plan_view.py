@@ -177,6 +177,8 @@ def _connects(needs: Needs, width: int) -> list[Text]:
 def _machine(needs: Needs, width: int) -> list[Text]:
     lines = [Text("this machine", style=STRONG)]
     lines += [labelled(f"  {label}", [text], width, label_width=_LABEL) for label, text in _machine_rows(needs)]
+    for warning in needs["warnings"]:
+        lines += wrapped(f"warning: {warning}", width, hang=2, style=WARNING)
     if needs["problem"] is not None:
         lines += wrapped(f"NOT ENOUGH: {needs['problem']}", width, style=BAD)
     return lines

@@ -59,8 +59,23 @@ def test_ports_allow_so_many_charge_points_a_source_address() -> None:
     assert check("ports").numbers["charge_points_a_source_address"] == 28_232
 
 
-def test_memory_allows_as_many_as_were_measured() -> None:
-    assert check("memory").numbers["charge_points"] == {"charging": 100_000, "idle": 171_428}
+@pytest.mark.parametrize(("system", "easy"), [("linux", 14_116), ("win32", 28_232), ("darwin", 28_232)])
+def test_on_linux_connects_get_dear_from_half_of_the_ports_on(system: str, easy: int) -> None:
+    found = check("ports", system=system)
+
+    assert found.numbers["of_these_connect_at_once"] == easy
+    assert ("those beyond 14,116 at 1 ms of CPU each" in found.allows) == (system == "linux")
+
+
+def test_memory_allows_as_many_as_were_measured_with_the_workers_that_they_fill() -> None:
+    free = 6_000_000_000 - 130_000_000
+    worker = 50_000_000 // 19_872
+
+    assert check("memory").numbers["charge_points"] == {
+        "charging": free // (20_000 + worker),
+        "idle": free // (11_000 + worker),
+        "idle_tls": free // (46_000 + worker),
+    }
 
 
 def test_one_core_is_left_to_the_conductor() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from loadsim import preflight
 from loadsim.dialects import DIALECTS
 from loadsim.needs import needs_of
 from loadsim.output.plan_curves import fault_marks, plan_curves
@@ -130,6 +131,19 @@ def test_a_ramp_that_the_cap_cannot_follow_is_told_with_its_time(tmp_path: Path)
 
 def test_what_the_machine_cannot_do_is_told(tmp_path: Path) -> None:
     assert "NOT ENOUGH: too few" in shown(plan_of(tmp_path, "fleets.a.count=900000"), 120)
+
+
+def test_ports_that_take_long_to_find_are_told_beside_the_machine_s_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "ephemeral_ports", lambda: 120)
+    monkeypatch.setattr(preflight, "easy_ports", lambda ports: ports // 2)
+
+    told = " ".join(shown(plan_of(tmp_path)).split())
+
+    assert "warning: 100 connections from a source address of 120 ports: from 60 on" in told
+    assert "give 2 csms.source_addresses" in told
+    assert "NOT ENOUGH" not in told
 
 
 def test_the_numbers_are_json(plan: Plan) -> None:

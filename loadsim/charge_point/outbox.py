@@ -93,6 +93,8 @@ class Outbox:
     def next(self, now: float) -> Message | None:
         """Return the message whose turn it is at *now*; of those kept that is the oldest or none."""
         kept = self.kept[0] if self.kept and self.kept[0].ready <= now else None
+        if not self.others:
+            return kept
         other = next((message for message in self.others if message.ready <= now), None)
         if kept is None or other is None:
             return kept or other
@@ -131,6 +133,8 @@ class Outbox:
 
     def drop_others(self) -> list[Message]:
         """Drop what neither is kept nor lasts, and return it: the connection is gone (section 4.9: no history)."""
+        if not self.others:
+            return []
         dropped = [message for message in self.others if not message.lasting]
         self.others = [message for message in self.others if message.lasting]
         return dropped

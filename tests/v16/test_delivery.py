@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -12,10 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.distribution import fixed
+from loadsim.link.link import CallFailed
+from loadsim.v16.heartbeat import send_heartbeat
 from loadsim.v16.memory import memory_of
-from tests.support import SILENCE, Answer, Received, Script, in_virtual_time, started, world
-from tests.v16.sessions import PUNCTUAL, TRANSACTION_MESSAGES, Book, bad_statuses, go_offline
+from tests.support import SILENCE, Answer, Received, Script, World, in_virtual_time, started, wall_clock, world
+from tests.v16.sessions import PUNCTUAL, TRANSACTION_MESSAGES, Book, bad_statuses, go_offline, happened_at
 
 
 async def test_rule_20_other_messages_may_overtake_what_waits_for_its_next_try(autojump_clock: MockClock) -> None:
@@ -276,3 +281,58 @@ def test_nothing_is_lost_doubled_or_out_of_order_whatever_the_csms_does(
             assert samples == w.numbers("MeterValues").answered
 
     in_virtual_time(run)
+
+
+async def beat(charge_point: ChargePoint, due: float) -> None:
+    with suppress(CallFailed):
+        await send_heartbeat(charge_point, due)
+
+
+async def life(
+    w: World, charge_point: ChargePoint, *, stopped_at: float, beats_at: float = math.inf, run_ends: bool = False
+) -> float:
+    """Have a car charge until the charge point is stopped, which beats at *beats_at*; return when it is over."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(charge_point.live)
+        await trio.testing.wait_all_tasks_blocked()
+        w.arrive(charge_point, plugged_in=10_000.0)
+        if beats_at < stopped_at:
+            await trio.sleep(beats_at)
+            charge_point.spawn(beat, charge_point, beats_at)
+        await trio.sleep(stopped_at - w.context.clock.elapsed)
+        if run_ends:
+            w.context.ended_at = w.context.clock.elapsed
+        charge_point.stop()
+    return w.context.clock.elapsed
+
+
+@pytest.mark.parametrize("run_ends", [True, False])
+async def test_a_message_that_waits_for_its_next_try_does_not_hold_up_the_end_of_a_charge_point(
+    autojump_clock: MockClock, run_ends: bool
+) -> None:
+    async with world(StartTransaction=Answer(error="InternalError"), **PUNCTUAL) as w:
+        charge_point = w.make(configuration={"TransactionMessageRetryInterval": "1000"})
+
+        over = await life(w, charge_point, stopped_at=30.0, run_ends=run_ends)
+        assert over == pytest.approx(30.0, abs=0.1)
+        assert memory_of(charge_point).sending is None
+
+
+async def test_a_message_that_waits_for_its_turn_when_a_charge_point_is_stopped_is_sent_in_its_order(
+    autojump_clock: MockClock,
+) -> None:
+    book = Book()
+    async with world(**{**book.scripts, "Heartbeat": SILENCE}) as w:
+        charge_point = w.make(call_timeout=8.0, configuration={"MeterValueSampleInterval": "10"})
+
+        # The sample of 20 s is behind the beat of 15 s, which is given up at 23 s.
+        over = await life(w, charge_point, stopped_at=22.0, beats_at=15.0)
+        assert over == pytest.approx(23.0, abs=0.1)
+        sent = [(call.action, happened_at(call)) for call in w.csms.calls() if call.action in TRANSACTION_MESSAGES]
+        assert sent == [
+            ("StartTransaction", wall_clock(0)),
+            ("MeterValues", wall_clock(10)),
+            ("MeterValues", wall_clock(20)),
+            ("StopTransaction", wall_clock(23)),  # the last word
+        ]
+        assert (book.problems, book.open) == ([], [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+
 import pytest
 
 from tests.conftest import COMPUTING, UNMEASURED, WAITING, next_file, waits

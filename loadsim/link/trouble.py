@@ -151,6 +151,7 @@ class Trouble:
 
     def close(self) -> None:
         """Drop what is under way, and wake all who wait: the wire is closed."""
+        self._broken = self._broken or "the connection has ended"
         self.release()
         self._on_readable = None
         self._in.clear()

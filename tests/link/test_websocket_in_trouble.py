@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from loadsim.link.link import CallFailed, Link
 from loadsim.link.transport import ConnectionLost, Slowness
@@ -249,6 +250,29 @@ async def test_a_connection_that_is_slow_and_dropped_leaves_no_task_behind(certi
         await csms.ended.wait()
 
         assert csms.texts == []
+
+
+async def test_who_waits_for_room_on_a_slow_connection_is_told_that_it_ended_and_sends_nothing_more(
+    certificate: Path | None,
+) -> None:
+    refused: list[int] = []
+
+    async def send() -> None:
+        with pytest.raises(ConnectionLost) as told:
+            await transport.send("x" * 100_000)
+        refused.append(told.value.code)
+
+    async with peer(certificate) as (csms, _):
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:  # it ends when nothing is under way any more
+                transport = await csms.connect(nursery)
+                transport.slow_down(steady(60.0))
+                await transport.send("x" * 100_000)
+                nursery.start_soon(send)
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                await transport.abort()
+
+        assert refused == [1006]
 
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 300])

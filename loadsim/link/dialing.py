@@ -59,9 +59,11 @@ class Dialer:
                 return await self._open(family, address, number, slowness)
             except OSError as error:
                 failure = error
-        self._addresses = []  # ask again: the name may have moved
         assert failure is not None
-        raise connect_failed(failure) from failure
+        failed = connect_failed(failure)
+        if failed.outcome not in EXHAUSTED:
+            self._addresses = []  # ask again: the name may have moved
+        raise failed from failure
 
     async def _resolve(self) -> list[tuple[int, Any]]:
         if self._addresses and trio.current_time() - self._resolved_at <= _RESOLVE_AGAIN_AFTER:
@@ -72,7 +74,7 @@ class Dialer:
                 try:
                     found = await trio.socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
                 except OSError as error:
-                    raise ConnectFailed("dns", f"{self._host}: {error}") from error
+                    raise (_exhausted() or ConnectFailed("dns", f"{self._host}: {error}")) from error
                 self._addresses = [(family, address) for family, _, _, _, address in found]
                 self._resolved_at = now
             return self._addresses
@@ -102,6 +104,15 @@ class Dialer:
 def connect_failed(error: OSError) -> ConnectFailed:
     """Name what the system has against a connection."""
     return ConnectFailed(_BY_ERRNO.get(error.errno or 0, "unreachable"), str(error))
+
+
+def _exhausted() -> ConnectFailed | None:
+    """Tell whether no socket can be opened, of which a look-up that fails says nothing."""
+    try:
+        socket.socket().close()
+    except OSError as error:
+        return connect_failed(error)
+    return None
 
 
 async def _connect(opening: socket.socket, address: Any) -> None:

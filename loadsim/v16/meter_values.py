@@ -139,7 +139,16 @@ def send_sample(
         value = MeterValue(timestamp=timestamp, sampled_value=values)
         put_sample(charge_point, connector.id, transaction, value, due)
     if transaction is not None and at_stop:
-        keep_for_stop(charge_point, transaction, at_stop, reading, kind.context, timestamp)
+        _keep(charge_point, transaction, at_stop, reading, kind.context, timestamp)
+
+
+def keep_now(
+    charge_point: ChargePoint, transaction: Transaction, read: Callable[[], Reading], context: ReadingContext
+) -> None:
+    """Keep what *read* says, as the transaction begins or ends, for its stop, if any of it is asked for."""
+    names = items(charge_point, PERIODIC.at_stop)
+    if names:
+        _keep(charge_point, transaction, names, read(), context, format_date_time(charge_point.now()))
 
 
 def _interval_read(connector: Connector, reading: Reading, kind: SampleKind) -> Reading:
@@ -151,7 +160,7 @@ def _interval_read(connector: Connector, reading: Reading, kind: SampleKind) -> 
     return reading if before is None else reading._replace(interval=reading.register - before)
 
 
-def keep_for_stop(
+def _keep(
     charge_point: ChargePoint,
     transaction: Transaction,
     names: Sequence[str],

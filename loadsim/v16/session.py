@@ -18,11 +18,10 @@ from loadsim.charge_point.charge_point import ChargePoint
 from loadsim.charge_point.charging import Charge
 from loadsim.v16.admission import authorized_to_stop, card_accepted, remote_accepted
 from loadsim.v16.availability import free
-from loadsim.v16.configuration import flag, integer, items
+from loadsim.v16.configuration import flag, integer
 from loadsim.v16.connectors import Connector, RemoteStart, Transaction
-from loadsim.v16.messages.formats import format_date_time
-from loadsim.v16.messages.types import ChargePointStatus, ReadingContext, Reason
-from loadsim.v16.meter_values import PERIODIC, Reading, keep_for_stop, send_sample
+from loadsim.v16.messages.types import ChargePointStatus, Reason
+from loadsim.v16.meter_values import PERIODIC, Reading, keep_now, send_sample
 from loadsim.v16.reservations import reservation_for
 from loadsim.v16.smart_charging.in_force import install_for_remote_start, limit_now, share_changed
 from loadsim.v16.status import set_status
@@ -263,7 +262,7 @@ class Session:
             install_for_remote_start(charge_point, connector.id, remote.profile)
         self._advanced_at = charge_point.context.clock.elapsed
         self._look_at_limit(self._advanced_at)
-        self._keep_for_stop("Transaction.Begin")
+        keep_now(charge_point, self.transaction, self._reading, "Transaction.Begin")
 
     # How it goes on.
 
@@ -355,17 +354,11 @@ class Session:
     def _stop(self, reason: Reason, id_tag: str | None = None, due: float | None = None) -> None:
         assert self.transaction is not None
         self._advance(self.charge_point.context.clock.elapsed)
-        self._keep_for_stop("Transaction.End")
+        keep_now(self.charge_point, self.transaction, self._reading, "Transaction.End")
         data = tuple(self.transaction.data or ())
         self.transaction, self._stopped = None, reason
         end_transaction(self.charge_point, self.connector, reason, id_tag=id_tag, data=data, due=due)
         share_changed(self.charge_point)
-
-    def _keep_for_stop(self, context: ReadingContext) -> None:
-        names = items(self.charge_point, "StopTxnSampledData")
-        if names and self.transaction is not None:
-            timestamp = format_date_time(self.charge_point.now())
-            keep_for_stop(self.charge_point, self.transaction, names, self._reading(), context, timestamp)
 
     async def _leave(self) -> None:
         """Unplug: soon after the card, when the driver comes back after any other end.

@@ -75,9 +75,10 @@ def check_machine(plan: Plan, workers: int) -> None:
     addresses = max(1, len(plan.target.source_addresses))
     ports = ephemeral_ports()
     if online > ports * addresses:
+        easy = math.ceil(online / easy_ports(ports))
         raise PreflightFailed(
             f"too few ports: {online:,} connections to one CSMS need {math.ceil(online / ports)} source addresses "
-            f"of {ports:,} ports each, and there are {addresses}; set csms.source_addresses"
+            f"of {ports:,} ports each, and there are {addresses}; set csms.source_addresses, best {easy} of them"
         )
     needed, free = memory_needed(plan, workers), free_memory()
     if needed > free:

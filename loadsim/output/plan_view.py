@@ -192,8 +192,10 @@ def _machine_rows(needs: Needs) -> Iterator[tuple[str, str]]:
     each = f"{format_count(workers['charge_points_each'])} charge points" + (" each" if count > 1 else "")
     yield "workers", f"{count} process{'es' if one else ''}, {each}; {workers['cores']} cores"
     own, processes = descriptors["embedded_csms"], descriptors["embedded_csms_processes"]
-    which = "the embedded CSMS" if processes == 1 else f"each of {processes} processes of the embedded CSMS"
-    csms = "" if own is None else f", {which} {format_count(own)}"
+    csms = ""
+    if own is not None:
+        needed = format_count(own)
+        csms = f", the embedded CSMS {needed}" if processes == 1 else f", {needed} a CSMS process"
     yield (
         "descriptors",
         f"{format_count(descriptors['worker'])} a worker{csms}; limit {format_count(descriptors['limit'])}",

@@ -123,6 +123,16 @@ def test_the_figures_of_each_stage_are_shown(plan: Plan) -> None:
     assert "228 a worker, the embedded CSMS 228; limit " in text
 
 
+def test_a_csms_in_several_processes_is_told_with_what_the_fullest_of_them_needs(tmp_path: Path) -> None:
+    text = plan_of(
+        tmp_path, text=TEXT.replace("count: 100,", "count: 100000,") + "csms: {embedded: {processes: 6}}\n"
+    )
+    (line,) = (each for each in shown(text, workers=6).splitlines() if each.startswith("  descriptors"))
+
+    assert "16,795 a worker, 17,441 a CSMS process; limit " in line
+    assert "…" not in line
+
+
 def test_a_ramp_that_the_cap_cannot_follow_is_told_with_its_time(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "csms.connect.rate=5/s", "stages.ramp.jump=true")
 

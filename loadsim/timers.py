@@ -41,6 +41,13 @@ class Timer(ABC):
     def fall_due(self) -> None:
         """Do what is due; a plain function that neither waits nor raises. The timer is unset by now."""
 
+    def broke(self, mistake: Exception) -> None:
+        """Take in that `fall_due` raised *mistake* all the same: whoever it belongs to is to raise it.
+
+        Raised here, in the task that all timers share, it ends the whole run.
+        """
+        raise mistake
+
     def set(self, at: float) -> None:
         """Let it fall due at *at*, in trio's time, and at no other time; infinity is never."""
         self.due_at = at
@@ -113,7 +120,10 @@ class _Timers:
                 timer.set(timer.due_at)
             else:
                 timer.due_at = math.inf
-                timer.fall_due()
+                try:
+                    timer.fall_due()
+                except Exception as mistake:  # noqa: BLE001 - it is one charge point's, not the end of all others
+                    timer.broke(mistake)
         return True
 
     def _clear_ahead(self) -> None:

@@ -143,6 +143,16 @@ class ChargePoint(Connecting):
         if self._nursery is not None and not self.stopping:
             self._nursery.start_soon(task, *args)
 
+    @property
+    def alive(self) -> bool:
+        """Whether `live` has not come to its end, be it by a mistake: else `spawn` starts nothing."""
+        return self._nursery is not None
+
+    def fail(self, mistake: Exception) -> None:
+        """End the life of this charge point, and no other, with a mistake of loadsim's own."""
+        if self._nursery is not None:
+            self._nursery.start_soon(_raise, mistake)
+
     def run_at_stop(self, task: Callable[[], Awaitable[None]]) -> None:
         """Run *task* when `stop` is called, once; it never raises."""
         if self._at_stop is None:
@@ -202,3 +212,7 @@ class ChargePoint(Connecting):
 
     def _came_late(self, text: str) -> None:
         self.dialect.late(self, text)
+
+
+async def _raise(mistake: Exception) -> None:
+    raise mistake

@@ -40,6 +40,10 @@ class Pings(Timer):
         if self._charge_point.pinging is self and self._charge_point.link is self._link:
             self._charge_point.spawn_beside(self._ping)
 
+    def broke(self, mistake: Exception) -> None:
+        """See Timer.broke."""
+        self._charge_point.fail(mistake)
+
     async def _ping(self) -> None:
         try:
             await self._link.transport.ping()

@@ -26,7 +26,9 @@ from loadsim.v16.smart_charging.in_force import remote_start_problem
 
 def arrive(charge_point: ChargePoint, arrival: Arrival) -> bool:
     """Have a driver begin a session at a free connector; False where there is none, or the charge point stops."""
-    number = None if charge_point.over else free_connector(charge_point, arrival.tag.id_tag, arrival.hurry)
+    if charge_point.over or not charge_point.alive:
+        return False
+    number = free_connector(charge_point, arrival.tag.id_tag, arrival.hurry)
     if number is None:
         return False
     _come(charge_point, connector_of(charge_point, number), arrival, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -55,8 +56,8 @@ class Heartbeats(Routine):
     async def act(self) -> None:
         """Beat."""
         charge_point = self._charge_point
-        self._last, self._first = self.at, False
         due = self.at - charge_point.context.clock.trio_time(0.0)
+        self._last, self._first, self.at = self.at, False, math.inf
         with suppress(CallFailed):  # counted; the next beat is due all the same
             await send_heartbeat(charge_point, due, is_accepted)
         if not charge_point.linked:
@@ -64,12 +65,17 @@ class Heartbeats(Routine):
         self.at = self._last + interval(charge_point) if self._regardless else _quiet_until(charge_point)
 
     def end(self) -> None:
-        """Account for the beats that fell due behind an open call."""
+        """Account for the beats that fell due behind an open call, or in the moment in which it all ends."""
         charge_point, now = self._charge_point, trio.current_time()
         zero = charge_point.context.clock.trio_time(0.0)
-        while self._regardless and (last := self._last + interval(charge_point)) <= now:
-            self._last = last
-            charge_point.leave_unsent(HEARTBEAT, [last - zero])
+        if self._regardless:
+            while (last := self._last + interval(charge_point)) <= now:
+                self._last = last
+                charge_point.leave_unsent(HEARTBEAT, [last - zero])
+        elif self.at < math.inf:  # else one has begun, and is counted
+            due = self._last + interval(charge_point) if self._first else _quiet_until(charge_point)
+            if due <= now:
+                charge_point.leave_unsent(HEARTBEAT, [due - zero])
 
 
 def interval(charge_point: ChargePoint) -> float:

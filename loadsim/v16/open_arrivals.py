@@ -41,7 +41,10 @@ class OpenArrivals(Timer, ABC, Generic[T]):
         self._due = next(times)
         self._awake = False
         charge_point.run_at_stop(self._stop)
-        self._sleep()
+        if self._due_at > trio.current_time():
+            self._sleep()
+        else:  # as where the charge point comes late, for the last answer of its life before came late
+            self._wake(slept=False)
 
     @abstractmethod
     def arrived(self) -> T:
@@ -61,27 +64,43 @@ class OpenArrivals(Timer, ABC, Generic[T]):
 
     def fall_due(self) -> None:
         """Send, in a task of its own."""
-        self._awake = True
-        self.charge_point.spawn(self._send_what_is_due)
+        if not self.charge_point.stopping:  # else nothing is spawned, and `_stop`, which is to come, accounts for it
+            self._wake(slept=True)
+
+    def broke(self, mistake: Exception) -> None:
+        """See Timer.broke."""
+        self.charge_point.fail(mistake)
+
+    @property
+    def _due_at(self) -> float:
+        return self.charge_point.context.clock.trio_time(self._due)
 
     def _sleep(self) -> None:
         self._awake = False
-        self.set(self.charge_point.context.clock.trio_time(self._due))
+        self.set(self._due_at)
 
-    async def _send_what_is_due(self) -> None:
-        charge_point, context = self.charge_point, self.charge_point.context
-        context.recorder.lateness.append(trio.current_time() - context.clock.trio_time(self._due))
+    def _wake(self, *, slept: bool) -> None:
+        self._awake = True
+        self.charge_point.spawn(self._send_what_is_due, slept)
+
+    async def _send_what_is_due(self, slept: bool) -> None:
+        charge_point = self.charge_point
+        if slept:
+            charge_point.context.recorder.lateness.append(trio.current_time() - self._due_at)
         in_hand = False
         try:
-            while not charge_point.stopping:  # absolute, from the plan: slow answers must not thin the load
-                if context.clock.trio_time(self._due) > trio.current_time():
-                    self._sleep()
-                    return
+            while True:  # absolute, from the plan: slow answers must not thin the load
                 in_hand = True
                 with suppress(CallFailed):
                     await self.send(self._due, self.arrived())
                 self._due = next(self._times)
                 in_hand = False
+                if charge_point.stopping:
+                    return
+                if self._due_at > trio.current_time():
+                    self._sleep()
+                    return
+                await trio.lowlevel.checkpoint()  # what cannot be sent at all must not hold up the others
         finally:
             if in_hand:  # cancelled while it waited for its turn, which `call` has counted
                 self._due = next(self._times)

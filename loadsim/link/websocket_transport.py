@@ -135,6 +135,13 @@ class WebSocketTransport(Sending):
     def _readable(self) -> None:
         """Take what has come; called by the poller, so it neither waits nor raises."""
         try:
+            self._take_what_is_there()
+        except Exception as mistake:  # noqa: BLE001 - raised where it belongs, for the poller is everybody's
+            self._line.unwatch()
+            self._start_soon(_raise, mistake)
+
+    def _take_what_is_there(self) -> None:
+        try:
             data = self._line.recv()
         except OSError:
             data = b""

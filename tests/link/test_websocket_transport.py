@@ -14,7 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from loadsim.link.framing import Incoming
 from loadsim.link.transport import ConnectionLost, Slowness
-from loadsim.link.websocket_transport import MAX_MESSAGE
+from loadsim.link.websocket_transport import MAX_MESSAGE, WebSocketTransport
 from tests.link.raw_peer import RawPeer, raw_peer
 from tests.link.reading import frame
 
@@ -233,6 +233,35 @@ async def test_what_a_listener_raises_ends_its_nursery_and_nothing_else() -> Non
     async with raw_peer() as another:
         await another.stream.send_all(frame(TEXT, b"goes on"))
         assert await another.inbox.receive() == "goes on"
+
+
+async def test_a_mistake_in_reading_ends_the_nursery_of_its_connection_and_not_the_poller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Wrong(Exception):
+        pass
+
+    def misread(transport: WebSocketTransport, data: bytes) -> None:
+        raise Wrong
+
+    async def listen_and_misread(peer: RawPeer) -> None:
+        async with trio.open_nursery() as nursery:
+            peer.transport.listen(nursery, _ignore, _ignore)
+            with monkeypatch.context() as mistaken:
+                mistaken.setattr(WebSocketTransport, "_take", misread)
+                await peer.stream.send_all(frame(TEXT, b"x"))
+                await trio.sleep_forever()
+
+    async with raw_peer() as another, raw_peer(listening=False) as peer:
+        with pytest.raises(ExceptionGroup) as failed:
+            await listen_and_misread(peer)
+        assert [type(each) for each in failed.value.exceptions] == [Wrong]
+        await another.stream.send_all(frame(TEXT, b"goes on"))
+        assert await another.inbox.receive() == "goes on"
+
+
+def _ignore(_: object) -> None:
+    pass
 
 
 async def test_a_message_that_must_wait_goes_out_whole_and_those_after_it_in_their_order() -> None:

@@ -286,6 +286,8 @@ class Connecting(Linked, ABC):
         try:
             if preflight is not None and self.identity not in preflight.untried:
                 await preflight.begun.wait()  # what it sets off belongs to the run
+            if link.answer_is_news:  # it came before this call, read in one go with it: that it is a boot, perhaps
+                await trio.lowlevel.checkpoint()
             await self._obey(link, call, received_at)
         finally:
             self._answering -= 1

@@ -124,6 +124,11 @@ class Link(Timer):
         """The connection below."""
         return self._transport
 
+    @property
+    def answer_is_news(self) -> bool:
+        """Whether the open call has its answer, and whoever waits for it has not gone on yet."""
+        return self._open is not None and self._open.answer is not None
+
     async def call(self, action: Action, payload: bytes, *, now: float, timeout: float) -> tuple[Any, float]:
         """Send a CALL and wait for its answer; not to be cancelled from outside, so that each call has an outcome.
 

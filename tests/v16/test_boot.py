@@ -258,3 +258,22 @@ async def test_rule_1_what_is_sent_are_arrays_with_objects_and_no_nulls(autojump
         assert len(texts) > 5
         assert all(isinstance(json.loads(text)[-1], dict) for text in texts)
         assert not any("null" in text for text in texts)
+
+
+async def test_rule_9_a_call_that_is_read_in_one_go_with_the_boot_s_answer_finds_it_accepted(
+    autojump_clock: MockClock,
+) -> None:
+    async with world() as w:
+        w.csms.answers("BootNotification", SILENCE)
+        charge_points = [w.start(n) for n in range(20)]  # trio lets tasks of one moment run in any order
+        await trio.sleep(1)
+        for received in w.csms.calls("BootNotification"):
+            (link,) = (each.link for each in charge_points if each.identity == received.identity)
+            assert link is not None
+            answer = {"status": "Accepted", "currentTime": "2026-01-01T00:00:00Z", "interval": 300}
+            link._take(json.dumps([3, received.id, answer]))
+            link._take(json.dumps([2, "remote", "RemoteStartTransaction", {"idTag": "A"}]))
+        await trio.sleep(1)
+
+        answers = [json.loads(text)[2] for text in w.csms.unasked]
+        assert answers == [{"status": "Accepted"}] * 20

@@ -77,7 +77,8 @@ async def send_all(charge_point: ChargePoint, alarm: Alarm, *, last_words: bool 
             break
         else:
             await alarm.sleep_until(clock.trio_time(outbox.next_at()))
-    forget_what_passes(charge_point)
+    if last_words or not charge_point.stopping:  # else the last words are still to come, or all is accounted for
+        forget_what_passes(charge_point)
 
 
 def forget_what_passes(charge_point: ChargePoint) -> None:

@@ -13,7 +13,7 @@ from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.settings import Arrivals, DataTransferSettings, HeartbeatSettings, SessionSettings
 from loadsim.timers import Timer
 from loadsim.v16.open_arrivals import OpenArrivals, arrival_times
-from tests.support import Answer, World, boot, fake_csms, make_context, tag_pool, world
+from tests.support import Answer, World, boot, fake_csms, make_context, tag_info, tag_pool, world
 
 EVEN = Arrivals(rate=0.1, spacing="even")
 GOOD = tag_pool(good=1)
@@ -148,3 +148,17 @@ async def test_no_driver_comes_to_a_charge_point_that_broke(autojump_clock: Mock
                 await charge_point.live()
 
         assert came == [False]
+
+
+async def test_a_status_that_waits_for_its_turn_when_the_plan_takes_a_charge_point_offline_is_said(
+    autojump_clock: MockClock,
+) -> None:
+    async with world(Authorize=tag_info(delay=20.0)) as w:
+        charge_point = await w.online(session=SessionSettings())
+        said = len(w.csms.calls("StatusNotification"))
+        assert w.arrive(charge_point)
+        await trio.sleep(1)  # the card is shown first: Preparing waits behind the Authorize
+        charge_point.stop()
+        await trio.sleep(30)
+
+        assert [call.payload["status"] for call in w.csms.calls("StatusNotification")[said:]] == ["Preparing"]

@@ -19,6 +19,7 @@ import psutil
 
 from loadsim.charge_point.draws import Draws
 from loadsim.charge_point.settings import Arrivals
+from loadsim.metrics.thresholds import parse
 from loadsim.v16.open_arrivals import arrival_times
 
 ROOT = Path(__file__).parents[2]
@@ -278,6 +279,14 @@ def comes_near(arrivals: Arrivals, draws: Draws, edges: Sequence[float], slack: 
         if any(edge - slack < due <= edge for edge in edges):
             return True
     return False
+
+
+def unmet(ended: Run) -> list[Any]:
+    """Return the thresholds that a run did not meet; of an INVALID one, how long things took says nothing."""
+    failed = [each for each in ended.summary["thresholds"] if not each["ok"]]
+    if ended.code == INVALID:
+        failed = [each for each in failed if parse(each["check"]).value_kind != "duration"]
+    return failed
 
 
 def books_balance(actions: Mapping[str, Any]) -> None:

@@ -41,6 +41,7 @@ stages:
 SERVER = ("--latency", "lognormal:40,0.6", "--seed", "11", "--refuse-first", "DRV:101", "--refuse-first", "BLK:37")
 
 
+@pytest.mark.timed
 def test_percentiles_and_rates_are_those_of_the_server_in_each_stage_too(tmp_path: Path) -> None:
     """Within 1 % or 2 ms; on a machine that is too busy, within what both sides' measured lags explain."""
     for attempt in range(1, ATTEMPTS + 1):

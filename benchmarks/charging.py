@@ -38,7 +38,7 @@ def measure() -> Iterator[str]:
     generator, live = full.summary["generator"], full.summary["charge_points"]["online_end"]
     each = (generator["rss_max_bytes"] - generator["rss_empty_bytes"]) / live
     share = full.summary["transactions"]["open"] / live
-    yield f"| memory each, {share:.0%} of {live:,} charging | {each / 1000:.1f} kB | 60 kB |"
+    yield f"| memory each, {share:.0%} of {live:,} charging | {each / 1000:.1f} kB | 30 kB |"
 
 
 def _starts(ran: Ran) -> int:

@@ -17,7 +17,7 @@ def measure() -> Iterator[str]:
     assert counts == {name: ran.record["received"][name] for name in counts}, "the sink counted something else"
     assert not summary["books"], summary["books"]
     yield f"| charge points live in one worker, ramped at 250/s | {live:,} ({summary['verdict']}) | 10,000 |"
-    yield f"| memory each, above the empty worker | {each:.1f} kB | 45 kB |"
+    yield f"| memory each, above the empty worker | {each:.1f} kB | 15 kB |"
     yield f"| p99 lateness over the whole run | {generator['lateness_p99_s'] * 1e3:.1f} ms | 20 ms |"
     yield f"| longest garbage collection | {generator['gc_pause_max_s'] * 1e3:.1f} ms | |"
     yield f"| busiest second | {generator['cpu_max']:.0%} of a core | |"

@@ -109,6 +109,6 @@ class CsmsModel(Part):
     connect: ConnectModel | None = None
     call_timeout: SomeSeconds | None = Field(default=None, description="How long an answer is awaited. Default: 30s.")
     source_addresses: list[Address] | None = Field(
-        default=None, description="Local IP addresses to connect from; each allows 28,000 sockets, half of them cheap."
+        default=None, description="Local IP addresses to connect from; each has 28,000 sockets, half of them cheap."
     )
     embedded: EmbeddedModel | None = None

@@ -139,7 +139,9 @@ class Running:
 
         def enough() -> bool:
             self.demand_life()
-            return sum(map(connections_of, self.workers())) >= count
+            workers = self.workers()
+            # All sockets of the machine are gone through for each process: seconds, if there are 100,000 of them.
+            return sum(map(descriptors_of, workers)) >= count and sum(map(connections_of, workers)) >= count
 
         wait_until(enough, f"{count} connections", 40)
 
@@ -238,6 +240,12 @@ def command_of(process: psutil.Process) -> list[str]:
     with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
         return list(process.cmdline())
     return []
+
+
+def descriptors_of(process: psutil.Process) -> int:
+    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        return int(process.num_handles() if sys.platform == "win32" else process.num_fds())
+    return 0
 
 
 def connections_of(process: psutil.Process) -> int:

@@ -244,7 +244,9 @@ def command_of(process: psutil.Process) -> list[str]:
 
 def descriptors_of(process: psutil.Process) -> int:
     with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-        return int(process.num_handles() if sys.platform == "win32" else process.num_fds())
+        if sys.platform == "win32":
+            return int(process.num_handles())
+        return int(process.num_fds())
     return 0
 
 

@@ -8,9 +8,11 @@ at the end.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
@@ -74,6 +76,9 @@ UNMEASURED: Final = (
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(again)
+    # Hundreds of processes are started, each of which would compile all of loadsim anew: a quarter of its beginning.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def place(path: str, kinds: tuple[str, ...]) -> int:
@@ -123,12 +128,31 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     by_examples = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
     if not (by_examples or waits(item.nodeid) or item.nodeid.startswith(UNMEASURED)):
         return (yield)
-    # The tracers themselves: in a process of pytest-xdist coverage runs twice, and pausing one lets the other go on.
+    with untraced():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
+    """Import all modules without being traced where another process is: all of them import the same."""
+    if getattr(session.config, "workerinput", {}).get("workerid", "gw0") == "gw0":
+        return (yield)
+    with untraced():
+        return (yield)
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Measure no coverage while the block lasts.
+
+    The tracers themselves are put aside: in a process of pytest-xdist coverage runs twice, and pausing one lets the
+    other go on.
+    """
     tracer, of_threads = sys.gettrace(), threading.gettrace()
     sys.settrace(None)
     threading.settrace(None)
     try:
-        return (yield)
+        yield
     finally:
         threading.settrace(of_threads)
         sys.settrace(tracer)

@@ -118,7 +118,7 @@ def test_a_worker_that_is_stopped_is_reported_as_silent_and_as_back(tmp_path: Pa
             under_way.demand_time(0.5, of=seconds)
             return under_way.finish()
 
-    ended = patiently(attempt, 9, 30)
+    ended = patiently(attempt, 10, 30)
     summary = ended.check([4])  # seconds late: the figures are the simulator's
     assert "is silent since" in ended.stderr
     assert "is back" in ended.stderr.partition("is silent since")[2]

@@ -12,7 +12,7 @@ demo: $(INSTALLED)
 	$(BIN)/loadsim run scenarios/quickstart.yaml
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 4 --dist loadfile --cov=loadsim --cov-report=term:skip-covered --cov-fail-under=80
+	$(BIN)/python -m pytest -n 5 --dist loadfile --cov=loadsim --cov-report=term:skip-covered --cov-fail-under=80
 
 quick: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not network"

@@ -38,10 +38,10 @@ class GarbagePolicy:
         self._began = 0.0
 
     def __enter__(self) -> GarbagePolicy:
-        gc.callbacks.append(self._time)
         gc.disable()
         gc.collect()
         gc.freeze()
+        gc.callbacks.append(self._time)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -125,3 +125,12 @@ def test_the_collector_is_left_as_it_was() -> None:
 
     assert gc.isenabled()
     assert gc.get_freeze_count() == 0
+
+
+async def test_what_is_collected_before_the_load_is_no_pause() -> None:
+    pauses: list[float] = []
+
+    with GarbagePolicy(pauses):
+        assert not pauses
+        gc.collect()
+        assert len(pauses) == 1

@@ -45,7 +45,7 @@ from loadsim.csms.line_messages import (
 from loadsim.csms.lines import LocalLines
 from loadsim.csms.sockets import listen_shared
 from loadsim.garbage import GarbagePolicy
-from loadsim.limits import raise_descriptor_limit
+from loadsim.limits import raise_descriptor_limit, reserve_descriptors
 
 _STDIN: Final = 0
 _STDOUT: Final = 1
@@ -238,7 +238,7 @@ class _LineProcess:
 
 
 async def _main() -> None:
-    raise_descriptor_limit()
+    reserve_descriptors(raise_descriptor_limit())
     async with trio.open_nursery() as nursery:
         await _LineProcess(nursery).run()
 

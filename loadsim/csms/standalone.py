@@ -17,7 +17,7 @@ from loadsim.csms.server import Server, serve
 from loadsim.csms.store import open_store, unreadable
 from loadsim.errors import UsageError
 from loadsim.garbage import GarbagePolicy
-from loadsim.limits import raise_descriptor_limit
+from loadsim.limits import raise_descriptor_limit, reserve_descriptors
 from loadsim.v16.central import Central, StoreFailed
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ async def serve_until(
     Raises:
         UsageError: the options make no sense, the file cannot be used, or it cannot listen there.
     """
-    raise_descriptor_limit()
+    reserve_descriptors(raise_descriptor_limit())
     with open_store(options.db) if options.db is not None else nullcontext() as store:
         try:
             central = Central(options.behaviour, store)

@@ -36,6 +36,7 @@ class Recorder:
         self.handshake: list[float] = []
         self.gc_pause: list[float] = []
         self.recoveries: dict[str, Counter[int]] = {}
+        self._at_rest = False
         self._times: dict[str, list[float]] = {}
         self._series: dict[tuple[int, str, str], CallSeries] = {}
         self._examples: list[Example] = []
@@ -81,6 +82,10 @@ class Recorder:
             )
         )
 
+    def rest(self) -> None:
+        """Note that there is no load any more: however late the generator is from now on holds up nothing."""
+        self._at_rest = True
+
     def fold(
         self,
         elapsed: float,
@@ -93,6 +98,9 @@ class Recorder:
         """Close the interval: return its numbers and begin the next."""
         self.counters.update(self.traffic.drain())
         times = {}
+        if self._at_rest:
+            self.lateness.clear()
+            self.gc_pause.clear()
         of_its_own = {name: getattr(self, name) for name in ("lateness", "connect", "handshake", "gc_pause")}
         for name, samples in (*of_its_own.items(), *self._times.items()):
             if samples:

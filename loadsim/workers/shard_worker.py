@@ -19,7 +19,7 @@ from loadsim.charge_point.context import Clock, Context, Throttle
 from loadsim.charge_point.preflight import Preflight
 from loadsim.fleet import Fleet
 from loadsim.garbage import GarbagePolicy
-from loadsim.limits import raise_timer_resolution
+from loadsim.limits import raise_descriptor_limit, raise_timer_resolution, reserve_descriptors
 from loadsim.link.websocket import Endpoint, WebSocketConnector
 from loadsim.metrics.recorder import Recorder
 from loadsim.scenario.load_profile import stage_ends, stage_finder
@@ -95,6 +95,7 @@ class Worker:
             nursery.cancel_scope.cancel()
         health = probe.read(fleet.connections, at_once=True)
         self._say(Report(recorder.fold(fleet.elapsed, gauges=fleet.gauges, health=health)))
+        recorder.rest()
 
     async def _report(self, recorder: Recorder, fleet: Fleet, probe: HealthProbe, preflight: Preflight) -> None:
         """Say how the first charge points fare; from the run's beginning on, say the numbers of each interval."""
@@ -178,6 +179,7 @@ def endpoint_of(plan: Plan) -> Endpoint:
 def main() -> None:
     """Run a worker on this process's stdin and stdout."""
     raise_timer_resolution()
+    reserve_descriptors(raise_descriptor_limit())
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # they reach the whole group; the conductor decides
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)

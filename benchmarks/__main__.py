@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], metavar="|".join(BENCHMARKS))
     parser.add_argument("--long", action="store_true", help="all, the long ones too")
-    parser.add_argument("--charge-points", type=int, help="of hundred-thousand: as many instead, for a rehearsal")
+    parser.add_argument("--charge-points", type=int, help="of hundred-thousand: as many instead")
     chosen = parser.parse_args()
     benchmarks = dict(BENCHMARKS)
     if chosen.charge_points:

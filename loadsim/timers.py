@@ -182,7 +182,9 @@ class _Timers:
         self._begun = number
         slot = self._slots.pop(number)
         self._in_slots -= len(slot)
-        for entry in slot:
+        entries = slot.copy()
+        slot.clear()  # it may be in line to be pruned, which is done in between
+        for entry in entries:
             at, _, timer = entry
             if at != timer.queued_at:
                 continue
@@ -192,7 +194,6 @@ class _Timers:
             timer.queued_at = math.inf
             if timer.due_at < math.inf:
                 self.put(timer.due_at, timer)
-        slot.clear()  # it may still be in line to be pruned
 
     def _clear_ahead(self) -> None:
         """Take away what would come up only to be put off or forgotten, up to so many."""

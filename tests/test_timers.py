@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
@@ -28,7 +28,7 @@ class Noting(Timer):
         self.fell_due.append(trio.current_time())
 
 
-moments = st.integers(0, 20).map(float)
+moments = st.one_of(st.integers(0, 20).map(float), st.integers(0, 40).map(lambda number: number / 16))
 orders = st.lists(
     st.tuples(moments, st.integers(0, 3), st.one_of(st.none(), moments, st.just(math.inf))), max_size=30
 )
@@ -47,10 +47,17 @@ def expected(orders: list[tuple[float, int, float | None]], timer: int) -> list[
     return [*fell_due, due] if due < math.inf else fell_due
 
 
-@given(orders)
-def test_a_timer_falls_due_at_the_time_that_it_was_set_to_last(orders: list[tuple[float, int, float | None]]) -> None:
+@pytest.mark.parametrize("least_pruned", [0, 3, 10_000])
+@given(orders=orders)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_timer_falls_due_at_the_time_that_it_was_set_to_last(
+    orders: list[tuple[float, int, float | None]], least_pruned: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often what was unset is cleared away meanwhile, and wherever a slot ends."""
+    monkeypatch.setattr("loadsim.timers._LEAST_PRUNED", least_pruned)
+    monkeypatch.setattr("loadsim.timers._PRUNED_AT_A_TIME", 1)
+
     async def run() -> None:
-        # Half a second off, so that it is known what comes first; an order of a timer finds it fallen due or not.
         timers = [Noting() for _ in range(4)]
         begin = trio.current_time()
         for at, number, after in sorted(orders, key=lambda order: order[0]):

@@ -48,11 +48,11 @@ class Opening:
     def __init__(
         self,
         host_header: str,
-        resource: str,
+        target: bytes,
         subprotocols: Sequence[str] = (),
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
-        """Make the request; *resource* is path and query, and what HTTP cannot hold of it is percent-encoded."""
+        """Make the request for *target* (see `request_target`)."""
         key = base64.b64encode(os.urandom(16))
         self._accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
         self._subprotocols = tuple(subprotocols)
@@ -67,7 +67,7 @@ class Opening:
             *offered,
             *headers,
         ]
-        lines = [b"GET %b HTTP/1.1" % _target(resource), *(b"%b: %b" % field for field in fields), b"", b""]
+        lines = [b"GET %b HTTP/1.1" % target, *(b"%b: %b" % field for field in fields), b"", b""]
         self.request = b"\r\n".join(lines)
 
     def feed(self, data: bytes) -> Opened | None:
@@ -137,8 +137,11 @@ def _fields(lines: bytes) -> dict[bytes, bytes]:
     return fields
 
 
-def _target(resource: str) -> bytes:
-    """Return the request's target (section 3): its path is never empty."""
+def request_target(resource: str) -> bytes:
+    """Return the target for *resource*, a path and a query (section 3).
+
+    Its path is never empty, and what HTTP cannot hold of it is percent-encoded.
+    """
     path = resource if resource.startswith("/") else f"/{resource}"
     return urllib.parse.quote(path, safe=string.punctuation).encode()
 

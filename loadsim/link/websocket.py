@@ -10,7 +10,7 @@ from typing import Final
 import trio
 
 from loadsim.link.dialing import Dialer, connect_failed
-from loadsim.link.opening import HandshakeRefused, Opening
+from loadsim.link.opening import HandshakeRefused, Opening, request_target
 from loadsim.link.poller import make_poller
 from loadsim.link.tls import Sessions, make_context, shake_hands
 from loadsim.link.transport import ConnectFailed, ConnectionLost, ConnectRequest
@@ -47,7 +47,7 @@ class WebSocketConnector:
         self._host = parts.hostname or ""
         self._dialer = Dialer(self._host, parts.port or (443 if secure else 80), endpoint.source_addresses)
         self._host_header = parts.netloc.rpartition("@")[2]
-        self._resource = urllib.parse.urlunsplit(("", "", parts.path, parts.query, ""))
+        self._target = request_target(urllib.parse.urlunsplit(("", "", parts.path, parts.query, "")))
         self._ssl = make_context(endpoint.ca) if secure else None
         self._sessions = Sessions()
         self._poller = make_poller()
@@ -55,7 +55,7 @@ class WebSocketConnector:
     async def connect(self, nursery: trio.Nursery, request: ConnectRequest) -> WebSocketTransport:
         """See Connector.connect."""
         begin = trio.current_time()
-        with trio.move_on_after(self._endpoint.timeout):
+        with trio.CancelScope(deadline=begin + self._endpoint.timeout):
             wire = await self._open_wire(request)
             transport = WebSocketTransport(wire, nursery, trio.current_time() - begin)
             try:
@@ -90,8 +90,8 @@ class WebSocketConnector:
 
     async def _upgrade(self, transport: WebSocketTransport, request: ConnectRequest) -> None:
         offered = [] if request.subprotocol == "none" else [SUBPROTOCOL]
-        resource = self._resource.replace("{id}", urllib.parse.quote(request.identity, safe=""))
-        opening = Opening(self._host_header, resource, offered, self._headers(request))
+        target = self._target.replace(b"{id}", urllib.parse.quote(request.identity, safe="").encode())
+        opening = Opening(self._host_header, target, offered, self._headers(request))
         transport.slow_down(request.slowness)
         try:
             agreed = await transport.open(opening)

@@ -24,7 +24,7 @@ from typing import Any
 
 from loadsim.link.frames import PONG, client_frames, close_frame, control_frame
 from loadsim.link.framing import Close, Incoming, Ping, Pong, ProtocolError
-from loadsim.link.opening import Opened, Opening
+from loadsim.link.opening import Opened, Opening, request_target
 
 AGENT = "loadsim"
 PASSED = {"OK", "INFORMATIONAL"}
@@ -39,7 +39,7 @@ class Client:
     def __init__(self, url: str, resource: str) -> None:
         parts = urllib.parse.urlsplit(url)
         self._socket = socket.create_connection((parts.hostname or "", parts.port or 80), PATIENCE)
-        opening = Opening(parts.netloc, resource)
+        opening = Opening(parts.netloc, request_target(resource))
         self._socket.sendall(opening.request)
         opened: Opened | None = None
         while opened is None:

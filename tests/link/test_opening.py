@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, Request
 
-from loadsim.link.opening import MOST_HEAD, HandshakeRefused, Opened, Opening
+from loadsim.link.opening import MOST_HEAD, HandshakeRefused, Opened, Opening, request_target
 from tests.link.reading import chopped, cut
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -21,7 +21,7 @@ OFFERED = "ocpp1.6"
 
 
 def opening(*subprotocols: str) -> Opening:
-    return Opening("csms:8080", "/ocpp/CP1", subprotocols or (OFFERED,))
+    return Opening("csms:8080", b"/ocpp/CP1", subprotocols or (OFFERED,))
 
 
 def key(request: bytes) -> bytes:
@@ -79,7 +79,7 @@ def outcome(changes: dict[bytes, bytes | None] | None = None, status: bytes = b"
 
 
 def test_the_request_is_one_that_a_server_of_wsproto_accepts() -> None:
-    begun = Opening("csms:8080", "/ocpp/CP1?a=b", ("ocpp1.6", "ocpp2.0.1"), [(b"Authorization", b"Basic eA==")])
+    begun = Opening("csms:8080", b"/ocpp/CP1?a=b", ("ocpp1.6", "ocpp2.0.1"), [(b"Authorization", b"Basic eA==")])
     server = WSConnection(ConnectionType.SERVER)
     server.receive_data(begun.request)
     (request,) = server.events()
@@ -113,7 +113,7 @@ def test_the_request_is_http_1_1_and_its_key_16_bytes_that_are_new_each_time() -
     ],
 )
 def test_the_target_holds_nothing_that_is_not_allowed_in_one(resource: str, target: str) -> None:
-    request = Opening("csms", resource).request
+    request = Opening("csms", request_target(resource)).request
     server = h11.Connection(h11.SERVER)
     server.receive_data(request)
     event = server.next_event()
@@ -124,7 +124,7 @@ def test_the_target_holds_nothing_that_is_not_allowed_in_one(resource: str, targ
 
 
 def test_a_host_outside_ascii_goes_out_in_its_ascii_form() -> None:
-    assert b"\r\nHost: xn--sule-loa.example:80\r\n" in Opening("säule.example:80", "/").request
+    assert b"\r\nHost: xn--sule-loa.example:80\r\n" in Opening("säule.example:80", b"/").request
 
 
 places = st.lists(st.integers(0, 1_000), max_size=6)

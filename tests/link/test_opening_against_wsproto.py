@@ -46,7 +46,7 @@ def for_key(answer: bytes, request: bytes) -> bytes:
 
 def ours(answer: bytes, places: list[int]) -> str | None:
     """Return the outcome; None where more has to come."""
-    opening = Opening("csms", "/CP1", ["ocpp1.6"])
+    opening = Opening("csms", b"/CP1", ["ocpp1.6"])
     try:
         for piece in cut(for_key(answer, opening.request), places):
             if piece and (opened := opening.feed(piece)) is not None:

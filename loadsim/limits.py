@@ -46,7 +46,7 @@ def reserve_descriptors(limit: int) -> None:
     """Have the kernel make the table of this process's descriptors now, for *limit* of them, or as many as are usual.
 
     Linux doubles it whenever it is full, and where there are several threads each time the one that opens something
-    waits until all cores have seen it: 12 to 16 ms, which would be counted as lateness, or as the CSMS's.
+    waits until all cores have seen it: 8 to 16 ms, which would be counted as lateness, or as the CSMS's.
     """
     if sys.platform == "win32":
         return
